@@ -1,0 +1,1 @@
+"""Run code that is not trusted, as supervised actors on asyncio."""

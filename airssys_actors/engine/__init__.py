@@ -1,0 +1,1 @@
+"""The engine: WebAssembly components on the asyncio loop, linked by the host."""

@@ -1,0 +1,118 @@
+"""What a component binary says, as a list of steps that do not depend on a store.
+
+The decoder writes a plan, the linker reads it. Core definitions (functions, memories, tables, globals, tags) are
+named by where they come from; identity matters (``eq=False``): one ``Lowered`` object is one core function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from airssys_actors.engine.types import FuncType, ResourceType
+
+__all__ = (
+    "CoreDef",
+    "CoreExport",
+    "CoreInstance",
+    "CoreKind",
+    "Export",
+    "ExportedInstance",
+    "ImportedFunc",
+    "LiftedFunc",
+    "Lowered",
+    "Options",
+    "Plan",
+    "ResourceBuiltin",
+    "Step",
+    "StringEncoding",
+)
+
+CoreKind: TypeAlias = Literal["func", "table", "memory", "global", "tag"]
+StringEncoding: TypeAlias = Literal["utf8", "utf16", "latin1+utf16"]
+
+
+@dataclass(frozen=True, slots=True)
+class CoreExport:
+    """The export ``name`` of the core instance made by step number ``step``. Compares by value."""
+
+    step: int
+    name: str
+    kind: CoreKind
+
+
+@dataclass(eq=False, slots=True)
+class Options:
+    """The canonical options of one lift or lower."""
+
+    encoding: StringEncoding = "utf8"
+    memory: CoreDef | None = None
+    realloc: CoreDef | None = None
+    post_return: CoreDef | None = None
+
+
+@dataclass(eq=False, slots=True)
+class ImportedFunc:
+    """A component function that the host provides. ``interface`` is None for a function imported by itself."""
+
+    type: FuncType
+    interface: str | None
+    name: str
+
+
+@dataclass(eq=False, slots=True)
+class LiftedFunc:
+    """A component function that a core function implements (``canon lift``)."""
+
+    type: FuncType
+    core: CoreDef
+    options: Options
+
+
+@dataclass(eq=False, slots=True)
+class Lowered:
+    """A core function that the host makes from a component function (``canon lower``)."""
+
+    function: ImportedFunc
+    options: Options
+
+
+@dataclass(eq=False, slots=True)
+class ResourceBuiltin:
+    """A core function that the host makes: ``canon resource.new | drop | rep``."""
+
+    operation: Literal["new", "drop", "rep"]
+    resource: ResourceType
+
+
+CoreDef: TypeAlias = CoreExport | Lowered | ResourceBuiltin
+CoreInstance: TypeAlias = "int | Mapping[str, CoreDef]"
+"""A step's number, or a bundle of definitions."""
+
+
+@dataclass(slots=True)
+class Step:
+    """Instantiate core module ``module``; its import ``a b`` is ``arguments[a]``'s definition ``b``."""
+
+    module: int
+    arguments: Mapping[str, CoreInstance]
+
+
+@dataclass(slots=True)
+class ExportedInstance:
+    exports: dict[str, Export] = field(default_factory=dict)
+
+
+Export: TypeAlias = "LiftedFunc | ExportedInstance | ResourceType"
+"""What a component exports by name; plain types are left out."""
+
+
+@dataclass(slots=True)
+class Plan:
+    """``imports`` lists every imported function and resource: (interface or None, name) -> what it is."""
+
+    modules: list[bytes] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    exports: dict[str, Export] = field(default_factory=dict)
+    imports: dict[tuple[str | None, str], ImportedFunc | ResourceType] = field(default_factory=dict)

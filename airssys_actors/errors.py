@@ -1,0 +1,136 @@
+"""What the runtime raises. One root, few leaves, each named by its situation and carrying its facts."""
+
+from __future__ import annotations
+
+__all__ = (
+    "ActorDied",
+    "AirssysError",
+    "AskTimeout",
+    "CallTimeout",
+    "CompileRefused",
+    "ComponentError",
+    "ComponentInvalid",
+    "ComponentUnsupported",
+    "ExportMissing",
+    "GuestError",
+    "GuestTimeExceeded",
+    "GuestTrap",
+    "HandlerError",
+    "HostClosed",
+    "ImportRefused",
+    "InstanceConsumed",
+    "LimitExceeded",
+    "MailboxFull",
+    "ManifestRefused",
+    "SpawnRefused",
+)
+
+
+class AirssysError(Exception):
+    """The root of everything that the runtime raises on purpose."""
+
+
+class ComponentError(AirssysError):
+    """A component cannot be loaded. Raised before any of its code has run."""
+
+
+class ComponentInvalid(ComponentError):
+    """Raised when the bytes are not a valid WebAssembly component."""
+
+
+class ComponentUnsupported(ComponentError):
+    """Raised when a valid component uses something that the engine does not support; the text names it."""
+
+
+class CompileRefused(ComponentError):
+    """Raised when compiling took more time or memory than the limits allow."""
+
+
+class ImportRefused(ComponentError):
+    """Raised when a component imports what the host does not provide.
+
+    ``missing`` holds one line for each import, its name first.
+    """
+
+    def __init__(self, missing: tuple[str, ...]) -> None:
+        self.missing = missing
+        super().__init__("the host does not provide:\n" + "\n".join(f"  {line}" for line in missing))
+
+
+class ExportMissing(ComponentError):
+    """Raised when a component lacks an export that the caller needs."""
+
+
+class GuestError(AirssysError):
+    """A call into a guest failed. The instance is consumed: a new one must be made."""
+
+
+class GuestTrap(GuestError):
+    """Raised when guest code traps, or breaks a rule of the canonical ABI.
+
+    ``reason`` is one line; ``cause`` of a failing host function is chained as ``__cause__``.
+    """
+
+    def __init__(self, reason: str, trace: str = "") -> None:
+        self.reason, self.trace = reason, trace
+        super().__init__(reason)
+
+
+class LimitExceeded(GuestTrap):
+    """Raised when a guest asks the host to carry more across the border than its limits allow."""
+
+
+class CallTimeout(GuestError):
+    """Raised when a call took longer than its wall time allows; the guest was stopped."""
+
+    def __init__(self, name: str, timeout_s: float) -> None:
+        self.name, self.timeout_s = name, timeout_s
+        super().__init__(f"{name} took longer than {timeout_s:g} s and was stopped")
+
+
+class GuestTimeExceeded(GuestError):
+    """Raised when a call computed for longer than it may; waiting in host functions does not count."""
+
+    def __init__(self, name: str, limit_s: float) -> None:
+        self.name, self.limit_s = name, limit_s
+        super().__init__(f"{name} computed for more than {limit_s:g} s and was stopped")
+
+
+class InstanceConsumed(AirssysError):
+    """Raised when a call is made on an instance that trapped, was stopped or was closed."""
+
+
+class HostClosed(AirssysError):
+    """Raised when a host is used after it was closed."""
+
+
+class ManifestRefused(AirssysError):
+    """Raised when a manifest has mistakes; the text lists all of them with file, line and remedy."""
+
+
+class SpawnRefused(AirssysError):
+    """Raised when a component may not start; the text says why and how to mend it."""
+
+
+class MailboxFull(AirssysError):
+    """Raised when a message does not fit into the receiver's mailbox."""
+
+
+class ActorDied(AirssysError):
+    """Raised to everyone who waits for an answer of an actor that ended."""
+
+    def __init__(self, name: str, incarnation: int, reason: str) -> None:
+        self.name, self.incarnation, self.reason = name, incarnation, reason
+        super().__init__(f"{name} (incarnation {incarnation}) ended before it answered: {reason}")
+
+
+class AskTimeout(AirssysError):
+    """Raised when no answer came in time; the message may still be handled."""
+
+
+class HandlerError(AirssysError):
+    """Raised by ``ask`` when the guest's handler answered with an error of its own; ``text`` is the guest's."""
+
+    def __init__(self, name: str, text: str) -> None:
+        self.name, self.text = name, text
+        super().__init__(f"{name} answered with an error: {text}")

@@ -1,0 +1,1 @@
+"""Authority: what a component may do. Pure decisions, no asyncio, no WebAssembly."""

@@ -1,0 +1,1 @@
+"""Decisions about failure. Pure: events and the time go in, effects come out."""
