@@ -1,0 +1,549 @@
+"""Turn a component's binary into a plan: core modules to instantiate in order, canonical functions, exports.
+
+Nested components are evaluated where they are instantiated, by substitution: what an argument is, is what the nested
+component sees. Decides what the engine supports; the rest is refused by name. It relies on nobody having validated
+the bytes before: whatever they are, only ``ComponentInvalid`` and ``ComponentUnsupported`` leave, soon.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Literal
+
+from airssys_actors.engine.binary import Reader, check_is_component
+from airssys_actors.engine.decode_types import (
+    COMPONENT_SORTS,
+    CORE_SORTS,
+    ComponentFunc,
+    Entity,
+    InstanceTypeRecipe,
+    InstanceValue,
+    Meter,
+    ModuleRef,
+    NestedComponent,
+    Scope,
+    TypeEntry,
+    TypeReader,
+    sort_of,
+    unsupported,
+)
+from airssys_actors.engine.plan import (
+    CoreDef,
+    CoreExport,
+    CoreInstance,
+    CoreKind,
+    Export,
+    ExportedInstance,
+    ImportedFunc,
+    LiftedFunc,
+    Lowered,
+    Options,
+    Plan,
+    ResourceBuiltin,
+    Step,
+    StringEncoding,
+)
+from airssys_actors.engine.types import FuncType, ResourceType
+
+__all__ = ("decode",)
+
+_MOST_MODULES = 1_000
+_MOST_STEPS = 1_000
+_MOST_EXPORTS = 10_000
+_DEEPEST_EXPORT = 32
+
+_CORE_KINDS: Final[dict[str, CoreKind]] = {
+    "func": "func",
+    "table": "table",
+    "memory": "memory",
+    "global": "global",
+    "tag": "tag",
+}
+_ENCODINGS: Final[tuple[StringEncoding, ...]] = ("utf8", "utf16", "latin1+utf16")
+_RESOURCE_OPERATIONS: Final[dict[int, Literal["new", "drop", "rep"]]] = {2: "new", 3: "drop", 4: "rep"}
+_UNSUPPORTED_OPTIONS: Final[dict[int, str]] = {
+    0x06: "the canonical option async",
+    0x07: "the canonical option callback",
+    0x08: "the canonical option core-type (garbage collection)",
+    0x09: "the canonical option gc (garbage collection)",
+}
+_UNSUPPORTED_CANONICALS: Final[dict[int, str]] = {
+    0x05: "task.cancel",
+    0x06: "subtask.cancel",
+    0x07: "an asynchronous resource.drop",
+    0x08: "backpressure.set",
+    0x09: "task.return",
+    0x0A: "context.get",
+    0x0B: "context.set",
+    0x0C: "thread.yield",
+    0x0D: "subtask.drop",
+    0x0E: "stream.new",
+    0x0F: "stream.read",
+    0x10: "stream.write",
+    0x11: "stream.cancel-read",
+    0x12: "stream.cancel-write",
+    0x13: "stream.drop-readable",
+    0x14: "stream.drop-writable",
+    0x15: "future.new",
+    0x16: "future.read",
+    0x17: "future.write",
+    0x18: "future.cancel-read",
+    0x19: "future.cancel-write",
+    0x1A: "future.drop-readable",
+    0x1B: "future.drop-writable",
+    0x1C: "error-context.new",
+    0x1D: "error-context.debug-message",
+    0x1E: "error-context.drop",
+    0x1F: "waitable-set.new",
+    0x20: "waitable-set.wait",
+    0x21: "waitable-set.poll",
+    0x22: "waitable-set.drop",
+    0x23: "waitable.join",
+    0x24: "backpressure.inc",
+    0x25: "backpressure.dec",
+    0x26: "thread.index",
+    0x27: "thread.new-indirect",
+    0x28: "thread.switch-to",
+    0x29: "thread.suspend",
+    0x2A: "thread.resume-later",
+    0x2B: "thread.yield-to",
+    0x40: "thread.spawn-ref",
+    0x41: "thread.spawn-indirect",
+    0x42: "thread.available-parallelism",
+}
+
+
+def decode(data: bytes) -> Plan:
+    """Decode a component.
+
+    Raises:
+        ComponentInvalid: the bytes are no component; the text says where, and what to do about a core module.
+        ComponentUnsupported: they are one that uses what the engine lacks; the text names it.
+    """
+    check_is_component(data)
+    return _Decoder(data).run()
+
+
+class _Decoder:
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._plan = Plan()
+        self._meter = Meter()
+        self._types = TypeReader(data, self._meter, self._alias)
+        self._modules: dict[tuple[int, int], ModuleRef] = {}
+        self._instances = 0
+        self._with_code: int | None = None
+
+    def run(self) -> Plan:
+        reader = Reader(self._data)
+        exports = self._component(reader, None, None)
+        count = [0]
+        self._plan.exports = self._exported(reader, exports, 0, count)
+        return self._plan
+
+    # -- components
+
+    def _component(
+        self, reader: Reader, parent: Scope | None, arguments: Mapping[str, Entity] | None
+    ) -> dict[str, Entity]:
+        """Evaluate a component with ``arguments`` (None: the outermost one, whose imports are the host's)."""
+        self._meter.enter(reader)
+        start = reader.offset
+        header = reader.take(8)
+        if header != self._data[:8]:
+            raise reader.invalid("a nested component begins otherwise than its parent", start)
+        instance = self._instances
+        self._instances += 1
+        scope = Scope(parent)
+        exports: dict[str, Entity] = {}
+        imported: set[str] = set()
+        while reader.remaining:
+            at = reader.offset
+            section = reader.byte()
+            size = reader.u32()
+            begin = reader.offset
+            reader.skip(size)
+            body = Reader(self._data, begin, reader.offset)
+            if section == 0:
+                self._meter.charge_bytes(reader, 0)
+            elif section == 1:
+                self._meter.charge_bytes(reader, 0)
+                scope.modules.append(self._module(body))
+            elif section == 4:
+                self._meter.charge_bytes(reader, 0)
+                scope.components.append(NestedComponent(scope, body.offset, body.end))
+            elif section == 9:
+                raise unsupported("start sections")
+            elif section == 12:
+                raise unsupported("value definitions")
+            elif section > 12:
+                raise reader.invalid(f"section {section} is not known", at)
+            else:
+                self._meter.charge_bytes(reader, size)
+                for _ in range(body.count()):
+                    match section:
+                        case 2:
+                            self._core_instance(body, scope)
+                        case 3:
+                            self._types.core_type(body, scope)
+                        case 5:
+                            self._instance(body, scope)
+                        case 6:
+                            self._alias(body, scope)
+                        case 7:
+                            self._type(body, scope)
+                        case 8:
+                            self._canonical(body, scope, instance)
+                        case 10:
+                            self._import(body, scope, imported, arguments)
+                        case _:
+                            self._export(body, scope, exports)
+                if body.remaining:
+                    raise body.invalid(f"section {section} is longer than what is in it")
+        self._meter.leave()
+        return exports
+
+    def _module(self, body: Reader) -> ModuleRef:
+        """Number a core module. The same bytes are one module, however often their component is instantiated."""
+        place = (body.offset, body.end)
+        known = self._modules.get(place)
+        if known is None:
+            if len(self._plan.modules) >= _MOST_MODULES:
+                raise body.invalid(f"more than {_MOST_MODULES} core modules")
+            known = self._modules[place] = ModuleRef(len(self._plan.modules))
+            self._plan.modules.append(body.take(body.remaining))
+        return known
+
+    def _type(self, reader: Reader, scope: Scope) -> None:
+        if reader.peek() != 0x3F:
+            scope.types.append(self._types.definition(reader, scope))
+            return
+        reader.byte()
+        reader.expect(0x7F, "the representation of a resource (i32)")
+        destructor = self._core_at(reader, scope, "func") if reader.flag() else None
+        scope.types.append(ResourceType(destructor=destructor))
+
+    # -- references by number
+
+    def _core_at(self, reader: Reader, scope: Scope, kind: CoreKind) -> CoreDef:
+        start = reader.offset
+        index = reader.u32()
+        space = scope.core[kind]
+        if index >= len(space):
+            raise reader.invalid(f"there is no core {kind} {index}", start)
+        return space[index]
+
+    def _core_instance_at(self, reader: Reader, scope: Scope) -> CoreInstance:
+        start = reader.offset
+        index = reader.u32()
+        if index >= len(scope.core_instances):
+            raise reader.invalid(f"there is no core instance {index}", start)
+        return scope.core_instances[index]
+
+    def _instance_at(self, reader: Reader, scope: Scope) -> InstanceValue:
+        start = reader.offset
+        index = reader.u32()
+        if index >= len(scope.instances):
+            raise reader.invalid(f"there is no instance {index}", start)
+        return scope.instances[index]
+
+    def _func_at(self, reader: Reader, scope: Scope) -> ComponentFunc:
+        start = reader.offset
+        index = reader.u32()
+        if index >= len(scope.funcs):
+            raise reader.invalid(f"there is no function {index}", start)
+        return scope.funcs[index]
+
+    def _core_kind(self, reader: Reader) -> CoreKind:
+        code = reader.byte()
+        kind = _CORE_KINDS.get(CORE_SORTS.get(code, ""))
+        if kind is None:
+            raise reader.invalid(f"{code:#04x} is nothing that a core instance exports", reader.offset - 1)
+        return kind
+
+    def _entity_at(self, reader: Reader, scope: Scope) -> Entity:
+        """Read a sort and a number; return what they refer to."""
+        start = reader.offset
+        code = reader.byte()
+        if code == 0:
+            if reader.byte() != 0x11:
+                raise reader.invalid("of the core sorts, only a module stands among component definitions", start)
+            sort = "core module"
+        else:
+            sort = COMPONENT_SORTS.get(code, "")
+            if sort == "value":
+                raise unsupported("values")
+            if not sort:
+                raise reader.invalid(f"{code:#04x} is no sort", start)
+        space = scope.space(sort)
+        index = reader.u32()
+        if index >= len(space):
+            raise reader.invalid(f"there is no {sort} {index}", start)
+        return space[index]
+
+    def _named_entities(self, reader: Reader, scope: Scope, *, extern: bool) -> dict[str, Entity]:
+        """Read what instantiates a component, or an instance written out as its exports."""
+        entities: dict[str, Entity] = {}
+        for _ in range(reader.count()):
+            start = reader.offset
+            name = self._types.extern_name(reader) if extern else reader.name()
+            if name in entities:
+                raise reader.invalid(f"{name[:80]!r} is given twice", start)
+            entities[name] = self._entity_at(reader, scope)
+        return entities
+
+    # -- definitions
+
+    def _alias(self, reader: Reader, scope: Scope) -> None:
+        start = reader.offset
+        code = reader.byte()
+        core = CORE_SORTS.get(reader.byte()) if code == 0 else None
+        sort = f"core {core}" if code == 0 else COMPONENT_SORTS.get(code)
+        if sort is None or (code == 0 and core is None):
+            raise reader.invalid("an alias of no known sort", start)
+        target = reader.byte()
+        if target == 0x00:
+            instance = self._instance_at(reader, scope)
+            name = reader.name()
+            entity = instance.exports.get(name)
+            if entity is None or sort_of(entity) != sort:
+                raise reader.invalid(f"the instance exports no {sort} {name[:80]!r}", start)
+            scope.add(entity)
+        elif target == 0x01:
+            kind = _CORE_KINDS.get(core or "")
+            if kind is None:
+                raise reader.invalid(f"a core instance exports no {sort}", start)
+            scope.core[kind].append(self._core_export(reader, self._core_instance_at(reader, scope), kind))
+        elif target == 0x02:
+            outer = scope.outer(reader, reader.u32())
+            index = reader.u32()
+            if sort == "core type":
+                if index >= len(outer.core_types):
+                    raise reader.invalid(f"there is no {sort} {index} outside", start)
+                scope.core_types.append(None)
+                return
+            if sort not in ("type", "component", "core module"):
+                raise reader.invalid(f"an alias of a {sort} outside of the component", start)
+            space = outer.space(sort)
+            if index >= len(space):
+                raise reader.invalid(f"there is no {sort} {index} outside", start)
+            scope.add(space[index])
+        else:
+            raise reader.invalid(f"{target:#04x} is no target of an alias", start)
+
+    def _core_export(self, reader: Reader, instance: CoreInstance, kind: CoreKind) -> CoreDef:
+        start = reader.offset
+        name = reader.name()
+        if isinstance(instance, int):
+            return CoreExport(instance, name, kind)
+        definition = instance.get(name)
+        if definition is None or (definition.kind if isinstance(definition, CoreExport) else "func") != kind:
+            raise reader.invalid(f"the core instance exports no {kind} {name[:80]!r}", start)
+        return definition
+
+    def _core_instance(self, reader: Reader, scope: Scope) -> None:
+        start = reader.offset
+        form = reader.byte()
+        if form == 0x00:
+            index = reader.u32()
+            if index >= len(scope.modules):
+                raise reader.invalid(f"there is no core module {index}", start)
+            arguments: dict[str, CoreInstance] = {}
+            for _ in range(reader.count()):
+                name = reader.name()
+                if name in arguments:
+                    raise reader.invalid(f"{name[:80]!r} is given twice", start)
+                reader.expect(0x12, "the sort of an argument of a core module")
+                arguments[name] = self._core_instance_at(reader, scope)
+            if len(self._plan.steps) >= _MOST_STEPS:
+                raise reader.invalid(f"more than {_MOST_STEPS} core instances", start)
+            scope.core_instances.append(len(self._plan.steps))
+            self._plan.steps.append(Step(scope.modules[index].index, arguments))
+        elif form == 0x01:
+            bundle: dict[str, CoreDef] = {}
+            for _ in range(reader.count()):
+                name = reader.name()
+                if name in bundle:
+                    raise reader.invalid(f"{name[:80]!r} is exported twice", start)
+                bundle[name] = self._core_at(reader, scope, self._core_kind(reader))
+            scope.core_instances.append(bundle)
+        else:
+            raise reader.invalid(f"{form:#04x} is no form of a core instance", start)
+
+    def _instance(self, reader: Reader, scope: Scope) -> None:
+        start = reader.offset
+        form = reader.byte()
+        if form == 0x00:
+            index = reader.u32()
+            if index >= len(scope.components):
+                raise reader.invalid(f"there is no component {index}", start)
+            arguments = self._named_entities(reader, scope, extern=False)
+            nested = scope.components[index]
+            inner = Reader(self._data, nested.start, nested.end)
+            scope.instances.append(InstanceValue(self._component(inner, nested.scope, arguments)))
+        elif form == 0x01:
+            scope.instances.append(InstanceValue(self._named_entities(reader, scope, extern=True)))
+        else:
+            raise reader.invalid(f"{form:#04x} is no form of an instance", start)
+
+    def _options(self, reader: Reader, scope: Scope, *, lifting: bool) -> Options:
+        options = Options()
+        seen: set[str] = set()
+        for _ in range(reader.count()):
+            start = reader.offset
+            code = reader.byte()
+            if code < 3:
+                what = "string encoding"
+                options.encoding = _ENCODINGS[code]
+            elif code == 3:
+                what = "memory"
+                options.memory = self._core_at(reader, scope, "memory")
+            elif code == 4:
+                what = "realloc"
+                options.realloc = self._core_at(reader, scope, "func")
+            elif code == 5:
+                what = "post-return"
+                options.post_return = self._core_at(reader, scope, "func")
+                if not lifting:
+                    raise reader.invalid("post-return belongs to lifting, not to lowering", start)
+            elif code in _UNSUPPORTED_OPTIONS:
+                raise unsupported(_UNSUPPORTED_OPTIONS[code])
+            else:
+                raise reader.invalid(f"{code:#04x} is no canonical option", start)
+            if what in seen:
+                raise reader.invalid(f"the canonical option {what} is given twice", start)
+            seen.add(what)
+        if options.realloc is not None and options.memory is None:
+            raise reader.invalid("the canonical option realloc is given without memory")
+        return options
+
+    def _canonical(self, reader: Reader, scope: Scope, instance: int) -> None:
+        if self._with_code is None:
+            self._with_code = instance
+        elif self._with_code != instance:
+            # Each would need handles of its own; in one table, one could use what belongs to the other.
+            raise unsupported("a component composed of several components with code of their own")
+        start = reader.offset
+        code = reader.byte()
+        if code == 0x00:
+            reader.expect(0x00, "the sort of what is lifted")
+            core = self._core_at(reader, scope, "func")
+            options = self._options(reader, scope, lifting=True)
+            type_ = self._types.type_at(reader, scope, reader.u32(), start)
+            if not isinstance(type_, FuncType):
+                raise reader.invalid("a function is lifted to a type that is not a function's", start)
+            self._types.charge_function(reader, type_)
+            scope.funcs.append(LiftedFunc(type_, core, options))
+        elif code == 0x01:
+            reader.expect(0x00, "the sort of what is lowered")
+            function = self._func_at(reader, scope)
+            options = self._options(reader, scope, lifting=False)
+            if isinstance(function, LiftedFunc):
+                raise unsupported("a component's own function lowered again (a call from component to component)")
+            self._types.charge_function(reader, function.type)
+            scope.core["func"].append(Lowered(function, options))
+        elif code in _RESOURCE_OPERATIONS:
+            operation = _RESOURCE_OPERATIONS[code]
+            resource = self._types.resource(reader, scope)
+            if operation != "drop" and resource.imported is not None:
+                raise reader.invalid(f"resource.{operation} of a resource that is imported", start)
+            scope.core["func"].append(ResourceBuiltin(operation, resource))
+        elif code in _UNSUPPORTED_CANONICALS:
+            raise unsupported(f"the canonical function {_UNSUPPORTED_CANONICALS[code]}")
+        else:
+            raise reader.invalid(f"{code:#04x} is no canonical function", start)
+
+    # -- imports and exports
+
+    def _import(self, reader: Reader, scope: Scope, taken: set[str], arguments: Mapping[str, Entity] | None) -> None:
+        start = reader.offset
+        name = self._types.extern_name(reader)
+        if name in taken:
+            raise reader.invalid(f"{name[:80]!r} is imported twice", start)
+        taken.add(name)
+        declared = self._types.described(reader, scope)
+        if arguments is None:
+            scope.add(self._from_host(reader, declared.sort, declared.type, name))
+            return
+        entity = arguments.get(name)
+        if entity is None:
+            raise reader.invalid(f"a nested component is not given its import {name[:80]!r}", start)
+        scope.add(self._seen_as(reader, entity, declared.sort, declared.type, name))
+
+    def _seen_as(self, reader: Reader, entity: Entity, sort: str, type_: TypeEntry | None, name: str) -> Entity:
+        """Return ``entity`` as its description lets it be seen: without the exports that this does not list."""
+        if sort_of(entity) != sort:
+            raise reader.invalid(f"{name[:80]!r} is a {sort_of(entity)} where a {sort} is declared")
+        if not isinstance(entity, InstanceValue) or not isinstance(type_, InstanceTypeRecipe):
+            return entity
+        self._meter.charge_bytes(reader, len(type_.names))
+        seen: dict[str, Entity] = {}
+        for export, its_sort in type_.names.items():
+            inner = entity.exports.get(export)
+            if inner is None or sort_of(inner) != its_sort:
+                raise reader.invalid(f"{name[:80]!r} lacks the {its_sort} {export[:80]!r} that it is declared to have")
+            seen[export] = inner
+        return InstanceValue(seen)
+
+    def _from_host(self, reader: Reader, sort: str, type_: TypeEntry | None, name: str) -> Entity:
+        """Note an import of the outermost component, and make what stands for it."""
+        match type_:
+            case InstanceTypeRecipe() if sort == "instance":
+                exports = self._types.instance_of(reader, type_, name)
+                for export, entity in exports.items():
+                    match entity:
+                        case ImportedFunc():
+                            self._plan.imports[name, export] = entity
+                        case ResourceType() if entity.imported == (name, export):
+                            self._plan.imports[name, export] = entity
+                        case InstanceValue():
+                            raise unsupported(f"an instance inside an imported instance ({name}, {export})")
+                        case _:
+                            pass  # a plain type, or a resource that came from another import: nothing to provide
+                return InstanceValue(exports)
+            case FuncType() if sort == "func":
+                function = self._plan.imports[None, name] = ImportedFunc(type_, None, name)
+                return function
+            case None if sort == "type":
+                resource = self._plan.imports[None, name] = ResourceType(name, (None, name))
+                return resource
+            case None:
+                raise unsupported(f"the import of a {sort} ({name})")
+            case entry:
+                return entry  # a type that equals one that is known already
+
+    def _export(self, reader: Reader, scope: Scope, exports: dict[str, Entity]) -> None:
+        start = reader.offset
+        name = self._types.extern_name(reader)
+        if name in exports:
+            raise reader.invalid(f"{name[:80]!r} is exported twice", start)
+        entity = self._entity_at(reader, scope)
+        if reader.flag():
+            declared = self._types.described(reader, scope)
+            entity = self._seen_as(reader, entity, declared.sort, declared.type, name)
+        if isinstance(entity, ResourceType) and not entity.name:
+            entity.name = name
+        exports[name] = entity
+        scope.add(entity)
+
+    def _exported(
+        self, reader: Reader, entities: Mapping[str, Entity], depth: int, count: list[int]
+    ) -> dict[str, Export]:
+        """Keep of the outermost component's exports what can be called or named."""
+        count[0] += len(entities)
+        if depth > _DEEPEST_EXPORT or count[0] > _MOST_EXPORTS:
+            raise reader.invalid(f"more than {_MOST_EXPORTS} exports, or nested more than {_DEEPEST_EXPORT} deep")
+        exports: dict[str, Export] = {}
+        for name, entity in entities.items():
+            match entity:
+                case LiftedFunc() | ResourceType():
+                    exports[name] = entity
+                case InstanceValue():
+                    exports[name] = ExportedInstance(self._exported(reader, entity.exports, depth + 1, count))
+                case ImportedFunc():
+                    raise unsupported(f"an imported function exported again unchanged ({name})")
+                case NestedComponent() | ModuleRef():
+                    raise unsupported(f"the export of a {sort_of(entity)} ({name})")
+                case _:
+                    pass  # a plain type
+        return exports
