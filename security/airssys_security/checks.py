@@ -1,0 +1,162 @@
+"""The one check: may this component do this? Pure, synchronous, and recorded before it is believed.
+
+Order: the form of the request, the never-list, the operator's deny list, the grants. Deny wins, an error denies, and
+there is no branch that allows by default. What a guest may learn of a refusal is its interface's affair; the texts
+here are for the operator.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from airssys_security.audit import AuditSink, CheckRecord, EventRecord
+from airssys_security.capabilities import CapabilitySet
+from airssys_security.context import SecurityContext
+from airssys_security.decisions import _MINT, Decision, Denied, Granted, Layer
+from airssys_security.errors import AuditUnavailable, MatchTooCostly
+from airssys_security.never import never_list
+from airssys_security.patterns.filesystem import path_fault
+from airssys_security.patterns.namespaces import STORAGE, TOPICS
+from airssys_security.requests import ACTIONS, Request
+
+__all__ = ("CapabilityService", "check_capability")
+
+_MAX_RESOURCE: Final = 16384
+_NOTHING: Final = CapabilitySet({})
+
+
+class CapabilityService:
+    """Checks requests against a context and its own lists, and writes down what it answered."""
+
+    __slots__ = ("_audit", "_deny", "_never")
+
+    def __init__(self, audit: AuditSink, never: CapabilitySet | None = None, deny: CapabilitySet | None = None) -> None:
+        """``never`` defaults to the strong list without state folders; ``deny`` to nothing."""
+        self._audit = audit
+        self._never = never_list() if never is None else never
+        self._deny = _NOTHING if deny is None else deny
+
+    def check(self, context: SecurityContext, request: Request) -> Decision:
+        """Decide, without effect and without record. The answer says which layer and which pattern decided."""
+        cache = context.cache
+        if cache.owner is self:
+            known = cache.entries.get(request)
+            if known is not None:
+                return known
+        return self._decide(context, request)
+
+    def authorize(self, context: SecurityContext, request: Request, evidence: str = "") -> Granted | Denied:
+        """Check, record, and return the proof or the refusal. What is not recorded is not granted."""
+        cache = context.cache
+        decision = cache.entries.get(request) if cache.owner is self else None
+        if decision is None:
+            decision = self._decide(context, request)
+        recorded = self._audit.append(CheckRecord(context, decision, evidence))
+        if decision.granted:
+            if recorded:
+                return Granted(_MINT, decision)
+            return Denied(_refusal(context, request, "audit", "", "the audit takes no more records"), evidence)
+        return Denied(decision, evidence)
+
+    def refuse(
+        self, context: SecurityContext, request: Request, reason: str, layer: Layer = "attempt", evidence: str = ""
+    ) -> Denied:
+        """Record a refusal that a host function decided itself: a way out of a folder, a special file."""
+        decision = _refusal(context, request, layer, "", reason)
+        self._audit.append(CheckRecord(context, decision, evidence))
+        return Denied(decision, evidence)
+
+    def record(self, context: SecurityContext | None, event: str, **facts: str | int | float | bool) -> None:
+        """Record what happened to a component or the host: ``start``, ``stop``, ``restart``, ``trap``, ``approval``.
+
+        Raises AuditUnavailable if the audit does not take it.
+        """
+        if not self._audit.append(EventRecord(context, event, facts)):
+            raise AuditUnavailable(f"the audit does not take records: {event!r} is not written down")
+
+    def _decide(self, context: SecurityContext, request: Request) -> Decision:
+        try:
+            decision = self._judge(context, request)
+        except MatchTooCostly:
+            return _refusal(context, request, "error", "", "too many patterns apply to this resource to decide in time")
+        except Exception as error:  # whatever went wrong, it must not end in a grant
+            return _refusal(context, request, "error", "", f"the check failed: {type(error).__name__}")
+        context.cache_of(self).keep(decision)
+        return decision
+
+    def _judge(self, context: SecurityContext, request: Request) -> Decision:
+        kind, action, resource = request.kind, request.action, request.resource
+        fault = _fault(kind, action, resource)
+        if fault:
+            return _refusal(context, request, "request", "", fault)
+        pattern: str | None
+        if kind == "filesystem":
+            return self._judge_path(context, request)
+        for layer, listed in (("never", self._never), ("deny", self._deny)):
+            denies = listed.denier(kind, action)
+            pattern = denies(resource) if denies else None
+            if pattern is not None:
+                return _refusal(context, request, layer, pattern, _REASONS[layer])
+        grants = context.grants.matcher(kind, action)
+        pattern = grants(resource) if grants else None
+        return self._by_grant(context, request, pattern)
+
+    def _judge_path(self, context: SecurityContext, request: Request) -> Decision:
+        """The same for a path, which is split once for all lists."""
+        names = request.resource[1:].split("/") if request.resource != "/" else []
+        action = request.action
+        never, deny, grants = self._never.files(action), self._deny.files(action), context.grants.files(action)
+        if never is not None:
+            pattern = never.find_names(names)
+            if pattern is not None:
+                return _refusal(context, request, "never", pattern, _REASONS["never"])
+        if deny is not None:
+            pattern = deny.find_names(names)
+            if pattern is not None:
+                return _refusal(context, request, "deny", pattern, _REASONS["deny"])
+        return self._by_grant(context, request, grants.find_names(names) if grants is not None else None)
+
+    def _by_grant(self, context: SecurityContext, request: Request, pattern: str | None) -> Decision:
+        if pattern is not None:
+            return Decision(request, context.component_id, True, "capability", pattern, "a grant covers it")
+        if context.grants.patterns(request.kind, request.action):
+            reason = "no pattern covers it"
+        elif context.grants.declares(request.kind):
+            reason = "the action was never granted"
+        else:
+            reason = "the kind was never granted"
+        return _refusal(context, request, "capability", "", reason)
+
+
+_REASONS: Final = {"never": "nobody gets this", "deny": "the operator denies it"}
+
+
+def _refusal(context: SecurityContext, request: Request, layer: str, pattern: str, reason: str) -> Decision:
+    return Decision(request, context.component_id, False, layer, pattern, reason)
+
+
+def _fault(kind: str, action: str, resource: str) -> str:
+    """Say what is wrong with the form of a request; empty if nothing is."""
+    if type(kind) is not str or type(action) is not str or type(resource) is not str:
+        return "the request is not made of text"
+    actions = ACTIONS.get(kind)
+    if actions is None:
+        return "there is no such kind of capability"
+    if action not in actions:
+        return "there is no such action"
+    if kind == "filesystem":
+        return path_fault(resource)
+    if kind == "network":
+        return "network access is not supported by this version"
+    if not resource or len(resource) > _MAX_RESOURCE:
+        return "the resource is empty or too long"
+    if kind == "storage" and not STORAGE.is_resource(resource):
+        return "it is not a storage resource"
+    if action in ("publish", "subscribe") and not TOPICS.is_resource(resource, pattern=action == "subscribe"):
+        return "it is not a topic"
+    return ""
+
+
+def check_capability(service: CapabilityService, context: SecurityContext, request: Request) -> Decision:
+    """Decide about a request, as ``service.check`` does."""
+    return service.check(context, request)

@@ -1,0 +1,115 @@
+"""The answer to a request: a decision, and the proof that it was taken and recorded.
+
+``Granted`` can be made by the capability service alone. Code that opens something takes a ``Granted`` instead of a
+string, so that forgetting to ask is a type error and not a hole.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, NoReturn, final
+
+import msgspec
+
+from airssys_security.requests import Request
+
+__all__ = ("Decision", "Denied", "Granted", "Layer")
+
+Layer = Literal["request", "never", "deny", "capability", "audit", "error", "attempt"]
+"""Who decided: the form of the request, the never-list, the operator's deny list, the grants, the audit that could not
+take the record, a failure of the check itself, or a host function that saw an attempt to leave."""
+
+
+class Decision(msgspec.Struct, frozen=True, gc=False):
+    """What the check says about one request of one component. It opens nothing: only a ``Granted`` does."""
+
+    request: Request
+    component_id: str
+    granted: bool
+    layer: str
+    pattern: str
+    """The pattern that decided, as it was written; empty if none did."""
+    reason: str
+
+    @property
+    def hint(self) -> str:
+        """The line of a manifest that would grant this; empty when none can. For operators, never for guests."""
+        if self.granted or self.layer != "capability":
+            return ""
+        from airssys_security.hints import grant_line  # built when somebody reads it: a denial must stay cheap
+
+        return grant_line(self.request)
+
+
+class _Outcome:
+    __slots__ = ("decision", "evidence")
+
+    decision: Decision
+    evidence: str
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"{type(self).__name__} is frozen")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"{type(self).__name__} is frozen")
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"{type(self).__name__} cannot be copied or pickled: ask again")
+
+    @property
+    def request(self) -> Request:
+        return self.decision.request
+
+    @property
+    def component_id(self) -> str:
+        return self.decision.component_id
+
+    @property
+    def layer(self) -> str:
+        return self.decision.layer
+
+    @property
+    def pattern(self) -> str:
+        return self.decision.pattern
+
+    @property
+    def reason(self) -> str:
+        return self.decision.reason
+
+    @property
+    def hint(self) -> str:
+        return self.decision.hint
+
+    def __repr__(self) -> str:
+        d = self.decision
+        return f"<{type(self).__name__} {d.component_id}: {d.request} ({d.layer}: {d.reason})>"
+
+
+_MINT: Final = object()
+
+
+@final
+class Granted(_Outcome):
+    """Proof that a request was checked, granted and recorded. Only the capability service mints it."""
+
+    __slots__ = ()
+    granted: Literal[True] = True
+
+    def __init__(self, mint: object, decision: Decision) -> None:
+        if mint is not _MINT or not decision.granted:
+            raise TypeError("a Granted comes from CapabilityService.authorize, and from nowhere else")
+        object.__setattr__(self, "decision", decision)
+        object.__setattr__(self, "evidence", "")
+
+
+@final
+class Denied(_Outcome):
+    """A refusal. The guest gets its interface's error code and none of this text."""
+
+    __slots__ = ()
+    granted: Literal[False] = False
+
+    def __init__(self, decision: Decision, evidence: str = "") -> None:
+        if decision.granted:
+            raise TypeError("a granted decision is not a refusal")
+        object.__setattr__(self, "decision", decision)
+        object.__setattr__(self, "evidence", evidence)

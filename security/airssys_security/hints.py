@@ -1,0 +1,29 @@
+"""The manifest line that would have granted a request: for the operator's log and tools, never for a guest."""
+
+from __future__ import annotations
+
+import re
+
+from airssys_security.requests import ACTIONS, Request
+from airssys_security.text import first_hidden
+
+__all__ = ("grant_line",)
+
+_SPECIAL = re.compile(r"[*?\[{}\\]")
+
+
+def _literally(path: str) -> str:
+    """Spell a path as a pattern that covers it alone; what a pattern may not hold becomes ``?``."""
+    spelt = _SPECIAL.sub(lambda found: "?" if found[0] == "\\" else f"[{found[0]}]", path)
+    return "".join("?" if first_hidden(character) else character for character in spelt)
+
+
+def grant_line(request: Request) -> str:
+    """Return the section and line of a manifest that would cover exactly this request; empty if none can."""
+    if request.action not in ACTIONS.get(request.kind, ()):
+        return ""
+    resource = _literally(request.resource) if request.kind == "filesystem" else request.resource
+    if first_hidden(resource) or len(resource) > 4096:
+        return ""
+    quoted = resource.replace("\\", "\\\\").replace('"', '\\"')
+    return f'[capabilities.{request.kind}] {request.action} = ["{quoted}"]'
