@@ -22,6 +22,7 @@ __all__ = (
     "LimitExceeded",
     "MailboxFull",
     "ManifestRefused",
+    "MessageRefused",
     "SpawnRefused",
 )
 
@@ -114,6 +115,14 @@ class SpawnRefused(AirssysError):
 
 class MailboxFull(AirssysError):
     """Raised when a message does not fit into the receiver's mailbox."""
+
+
+class MessageRefused(AirssysError):
+    """Raised when a receiver does not take such a message at all: waiting would not help."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name, self.reason = name, reason
+        super().__init__(f"{name} does not take this message: {reason}")
 
 
 class ActorDied(AirssysError):
