@@ -1,0 +1,238 @@
+"""Python values -> guest values: generates the source that writes flat core values and linear memory.
+
+Memory for strings and lists comes from the guest's realloc. The generated code asks for it by
+``pointer = yield alignment, length``, and whoever drives the generator has the guest run its realloc: no Python frame
+stays on the guest's stack meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from airssys_actors.engine.abi.layout import (
+    NUMBERS,
+    SCALARS,
+    CoreType,
+    align_to,
+    alignment,
+    cases_of,
+    discriminant_size,
+    fields_of,
+    flags_size,
+    flatten,
+    payload_offset,
+    size,
+)
+from airssys_actors.engine.abi.lift import Slots
+from airssys_actors.engine.abi.source import Source
+from airssys_actors.engine.plan import StringEncoding
+from airssys_actors.engine.types import (
+    Borrow,
+    Enum,
+    Flags,
+    ListOf,
+    Option,
+    Own,
+    Primitive,
+    Result,
+    ValType,
+)
+
+__all__ = ("Lowerer",)
+
+_WORD_OF = {"s8": "i32", "s16": "i32", "s32": "i32", "u64": "u64", "s64": "i64", "f32": "f32", "f64": "f64"}
+
+
+class Lowerer(Source):
+    """Each method emits the code that writes one value; ``value`` is an expression that is read once."""
+
+    def __init__(
+        self, constants: dict[str, object], memory: int, encoding: StringEncoding, slots: Slots | None = None
+    ) -> None:
+        super().__init__(constants)
+        self.memory, self.encoding, self.slots = memory, encoding, slots or Slots()
+
+    def bounds(self, pointer: str, length: str | int, align: int = 1) -> None:
+        if align > 1:
+            self.emit(f"if {pointer} & {align - 1}: raise unaligned({pointer})")
+        self.emit(f"if {pointer} + {length} > len(mem): mem = cur.renew_memory({self.memory}, {pointer} + {length})")
+
+    def flat(self, kind: ValType, value: str, indices: list[int], cores: list[CoreType]) -> None:
+        """Lower into core values; takes its share of ``indices`` and of their ``cores`` off the front."""
+        if isinstance(kind, Primitive) and kind.name != "string":
+            self._put(indices, cores, _WORD_OF.get(kind.name, "u32"), self._scalar(kind.name, value))
+        elif isinstance(kind, ListOf | Primitive):
+            pointer, length = self._sequence(kind, value)
+            self._put(indices, cores, "u32", pointer)
+            self._put(indices, cores, "u32", length)
+        elif (fields := fields_of(kind)) is not None:
+            whole = self._named(value)
+            for name, field in fields:
+                self.flat(field, f"{whole}[{name!r}]", indices, cores)
+        elif cases_of(kind) is not None:
+            count = len(flatten(kind))
+            slots, joined = indices[:count], cores[:count]
+            del indices[:count], cores[:count]
+            for slot in slots[1:]:
+                self.emit(f"{self.slots.at(slot, 'u64')} = 0")
+            self._match(
+                kind,
+                value,
+                lambda number: self.emit(f"{self.slots.at(slots[0], 'u32')} = {number}"),
+                lambda payload, inner: self.flat(payload, inner, slots[1:], joined[1:]),
+            )
+        else:
+            self._put(indices, cores, "u32", self._word(kind, value))
+
+    def store(self, kind: ValType, value: str, pointer: str, offset: int) -> None:
+        """Lower into memory at ``pointer + offset``, whose bounds were checked."""
+        at = f"{pointer} + {offset}" if offset else pointer
+        if isinstance(kind, Primitive) and kind.name != "string":
+            self.emit(f"p_{SCALARS[kind.name].code}(mem, {at}, {self._scalar(kind.name, value)})")
+        elif isinstance(kind, ListOf | Primitive):
+            start, length = self._sequence(kind, value)
+            self.emit(f"p_II(mem, {at}, {start}, {length})")
+        elif (fields := fields_of(kind)) is not None:
+            whole = self._named(value)
+            for name, field in fields:
+                offset = align_to(offset, alignment(field))
+                self.store(field, f"{whole}[{name!r}]", pointer, offset)
+                offset += size(field)
+        elif (cases := cases_of(kind)) is not None:
+            pack = self._pack(discriminant_size(cases))
+            inside = offset + payload_offset(cases)
+            self._match(
+                kind,
+                value,
+                lambda number: self.emit(f"{pack}(mem, {at}, {number})"),
+                lambda payload, inner: self.store(payload, inner, pointer, inside),
+            )
+        else:
+            pack = self._pack(flags_size(kind) if isinstance(kind, Flags) else 4)
+            self.emit(f"{pack}(mem, {at}, {self._word(kind, value)})")
+
+    @staticmethod
+    def _pack(width: int) -> str:
+        return f"p_{ {1: 'B', 2: 'H', 4: 'I'}[width] }"
+
+    def _put(self, indices: list[int], cores: list[CoreType], word: str, value: str) -> None:
+        index, core = indices.pop(0), cores.pop(0)
+        if core in ("i64", "f64") and word in ("u32", "i32", "f32"):
+            self.emit(f"{self.slots.at(index, 'u64')} = 0")
+        self.emit(f"{self.slots.at(index, word)} = {value}")
+
+    def _named(self, value: str) -> str:
+        name = self.fresh()
+        self.emit(f"{name} = {value}")
+        return name
+
+    def _scalar(self, name: str, value: str) -> str:
+        if name == "bool":
+            return f"1 if {value} else 0"
+        if name == "char":
+            return f"char_code({value})"
+        if name in ("u8", "s8", "u16", "s16"):
+            number = self._named(value)
+            low, high = SCALARS[name].low, SCALARS[name].high
+            self.emit(f"if not {low} <= {number} <= {high}: raise out_of_range({number}, {name!r})")
+            return number
+        if name in ("f32", "f64"):
+            number = self._named(value)
+            return f"{number} if {number} == {number} else NAN"
+        return value
+
+    def _word(self, kind: ValType, value: str) -> str:
+        if isinstance(kind, Flags):
+            bits = self.constant({label: 1 << bit for bit, label in enumerate(kind.labels)})
+            return f"sum([{bits}[l] for l in set({value})])"
+        assert isinstance(kind, Own | Borrow)
+        verb = "lower_own" if isinstance(kind, Own) else "lower_borrow"
+        return f"cur.{verb}({value}, {self.constant(kind.resource)})"
+
+    def _allocate(self, align: int, length: str) -> str:
+        """Have the guest allocate; its answer must be aligned and in bounds, whatever its realloc does."""
+        pointer = self.fresh()
+        self.emit(f"{pointer} = yield {align}, {length}")
+        self.bounds(pointer, length, align)
+        return pointer
+
+    def _sequence(self, kind: ListOf | Primitive, value: str) -> tuple[str, str]:
+        return self._list(kind.element, value) if isinstance(kind, ListOf) else self._string(value)
+
+    def _string(self, value: str) -> tuple[str, str]:
+        data, length = self.fresh(), self.fresh()
+        if self.encoding == "utf8":
+            self.emit(f"{data} = {value}.encode(); {length} = len({data})")
+            units, align = length, 1
+        elif self.encoding == "utf16":
+            self.emit(f"{data} = {value}.encode('utf-16-le'); {length} = len({data})")
+            units, align = f"{length} >> 1", 2
+        else:
+            units, align = self.fresh(), 2
+            self.emit(f"{data} = {value}")
+            with self.block("try:"):
+                self.emit(f"{data} = {data}.encode('latin-1'); {length} = {units} = len({data})")
+            with self.block("except UnicodeEncodeError:"):
+                self.emit(f"{data} = {data}.encode('utf-16-le'); {length} = len({data})")
+                self.emit(f"{units} = {length} >> 1 | 0x80000000")
+        pointer = self._allocate(align, length)
+        self.emit(f"mem[{pointer}:{pointer} + {length}] = {data}")
+        return pointer, units
+
+    def _list(self, element: ValType, value: str) -> tuple[str, str]:
+        width, align = size(element), alignment(element)
+        items, count = self._named(value), self.fresh()
+        name = element.name if isinstance(element, Primitive) else ""
+        length = count if width == 1 else f"{count} * {width}"
+        if name == "u8":
+            with self.block(f"if type({items}) is Fill:"):
+                self.emit(f"{count} = {items}.n")
+                pointer = self._allocate(align, length)
+                with self.block(f"with mem[{pointer}:{pointer} + {count}] as window:"):
+                    self.emit(f"{count} = fill_window(window, {items})")
+            with self.block("else:"):
+                self.emit(f"if type({items}) is not bytes: {items} = as_bytes({items})")
+                self.emit(f"{count} = len({items})")
+                again = self._allocate(align, length)
+                self.emit(f"{pointer} = {again}")
+                self.emit(f"mem[{pointer}:{pointer} + {count}] = {items}")
+            return pointer, count
+        self.emit(f"{count} = len({items})")
+        pointer = self._allocate(align, length)
+        if name in NUMBERS:
+            self.emit(f"pack_numbers(mem, {pointer}, {SCALARS[name].code!r}, {width}, {items})")
+        else:
+            at, item = self.fresh(), self.fresh()
+            self.emit(f"{at} = {pointer}")
+            with self.block(f"for {item} in {items}:"):
+                self.store(element, item, at, 0)
+                self.emit(f"{at} += {width}")
+        return pointer, count
+
+    def _match(
+        self,
+        kind: ValType,
+        value: str,
+        discriminate: Callable[[str], None],
+        write_payload: Callable[[ValType, str], None],
+    ) -> None:
+        chosen = self._named(value)
+        cases = cases_of(kind) or ()
+        if isinstance(kind, Enum):
+            discriminate(f"{self.constant({label: number for number, (label, _) in enumerate(cases)})}[{chosen}]")
+            return
+        word = "if"
+        for number, (label, payload) in enumerate(cases):
+            if isinstance(kind, Option):
+                test = f"{chosen} is {'not ' if number else ''}None"
+                inner = f"{chosen}.value" if isinstance(kind.payload, Option) else chosen
+            elif isinstance(kind, Result):
+                test, inner = f"type({chosen}) is {'Err' if number else 'Ok'}", f"{chosen}.value"
+            else:
+                test, inner = f"{chosen}[0] == {label!r}", f"{chosen}[1]"
+            with self.block(f"{word} {test}:"):
+                discriminate(str(number))
+                if payload is not None:
+                    write_payload(payload, inner)
+            word = "elif"
+        self.emit(f"else: raise out_of_range({chosen}, 'case of this type')")

@@ -1,0 +1,40 @@
+"""A small writer of Python source: lines, indentation, fresh names, constants."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ("Source",)
+
+
+class Source:
+    """Lines of one function body under construction, with the constants they name."""
+
+    def __init__(self, constants: dict[str, object]) -> None:
+        self.lines: list[str] = []
+        self.constants = constants
+        self._indent = 0
+
+    def emit(self, line: str) -> None:
+        self.lines.append("    " * self._indent + line)
+
+    @contextmanager
+    def block(self, head: str) -> Iterator[None]:
+        self.emit(head)
+        self._indent += 1
+        yield
+        self._indent -= 1
+
+    def fresh(self) -> str:
+        """A name that nothing else has; shared by all bodies that share the constants."""
+        count = self.constants["#names"] = int(str(self.constants.get("#names", 0))) + 1
+        return f"v{count}"
+
+    def constant(self, value: object) -> str:
+        name = f"K{len(self.constants)}"
+        self.constants[name] = value
+        return name
+
+    def text(self, indent: int) -> str:
+        return "".join(" " * indent + line + "\n" for line in self.lines or ["pass"])

@@ -1,0 +1,130 @@
+"""What runs when a guest calls out: the callbacks' shared half.
+
+Every callback answers an int and raises nothing: an exception here would end the process. What went wrong is kept on
+the instance (``failure``) and told to wasmtime as a trap, so the guest unwinds and the exception is raised by the call.
+
+One border belongs to one engine and is used by its event loop's thread alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Generator
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from airssys_actors.engine import ffi
+from airssys_actors.engine.words import RawViews, Words
+from airssys_actors.errors import GuestTrap
+
+if TYPE_CHECKING:
+    from airssys_actors.engine.instance import Instance
+
+__all__ = ("DONE", "WAITING", "Border", "Lowering")
+
+DONE = 0
+WAITING = 0xFFFFFFFF
+"""States that a glued callback answers; any other is an alignment: the guest's realloc is wanted, of the second value."""
+
+Lowering: TypeAlias = "Generator[tuple[int, int], int | None, None]"
+"""A value being written: yields (alignment, length), is sent the pointer."""
+
+_HOST_TRAP = b"the host ended this call"
+
+
+class Border:
+    """``current`` is the instance whose guest code runs, or ran last."""
+
+    __slots__ = ("current", "views")
+
+    def __init__(self) -> None:
+        self.views = RawViews()
+        self.current: Instance = None  # type: ignore[assignment]  # set before each entry into a guest
+
+    def fail(self, failure: BaseException) -> int:
+        """Keep ``failure`` for the call, and answer the trap that ends it."""
+        if self.current.failure is None:
+            self.current.failure = failure
+        trap: int = ffi.trap_new(_HOST_TRAP, len(_HOST_TRAP))
+        return trap
+
+    @staticmethod
+    def cannot_leave() -> GuestTrap:
+        return GuestTrap("the guest called an import from its realloc or post-return")
+
+    def drive(self, current: Instance, words: Words, lowering: Lowering, pointer: int | None) -> None:
+        """Go on with writing a result: either it is written, or the guest has to allocate."""
+        try:
+            words.u32[0], words.u32[4] = lowering.send(pointer)  # type: ignore[arg-type]  # the first send takes None
+        except StopIteration:
+            current.lowering = None
+            words.u32[0] = DONE
+        else:
+            current.lowering = lowering
+            current.locked = True
+
+    def suspend(
+        self,
+        current: Instance,
+        words: Words,
+        finish: Callable[..., Any],
+        ret: int,
+        coroutine: Coroutine[Any, Any, Any],
+        generates: bool,
+    ) -> None:
+        """Put the guest to sleep until ``coroutine`` has been awaited by the call's own task.
+
+        The glue calls an empty function next. Compiled code reads the epoch deadline where a function begins, finds
+        it passed, and yields: a detail of wasmtime that ``tests/engine/test_relied_on.py`` holds.
+        """
+        current.pending, current.waiting = coroutine, (finish, ret, generates)
+        ffi.set_epoch_deadline(current.context, 0)
+        words.u32[0] = WAITING
+
+    def resume(self, _env: int, _caller: int, raw: int, _count: int) -> int:
+        """Called by glue: what was waited for is done, or the guest has allocated. Raw: NOT_RUN, pointer."""
+        try:
+            current, words = self.current, self.views[raw]
+            waiting = current.waiting
+            if waiting is None:
+                current.locked = False
+                lowering = current.lowering
+                assert lowering is not None
+                self.drive(current, words, lowering, words.u32[4])
+                return 0
+            outcome = current.outcome
+            if outcome is None:  # polled too early: sleep on
+                ffi.set_epoch_deadline(current.context, 0)
+                words.u32[0] = WAITING
+                return 0
+            current.waiting = current.outcome = None
+            if outcome.failure is not None:
+                raise outcome.failure
+            finish, ret, generates = waiting
+            if generates:
+                self.drive(current, words, finish(current, words, ret, outcome.value), None)
+            else:
+                finish(current, words, ret, outcome.value)
+        except BaseException as failure:
+            return self.fail(failure)
+        return 0
+
+    def arguments(self, _env: int, _caller: int, raw: int, _count: int) -> int:
+        """Called by an export's glue: the pointer it asked for, or the core arguments once all is written."""
+        try:
+            current, words = self.current, self.views[raw]
+            current.locked = False
+            lowering, scratch = current.lowering, current.scratch
+            assert lowering is not None
+            try:
+                align, length = lowering.send(words.u32[4])
+            except StopIteration:
+                current.lowering = None
+                words.u32[0] = DONE
+                values = scratch.u64
+                for position in range(current.flat_count):  # after state and size, in 16-byte slots
+                    words.u64[4 + 2 * position] = values[2 * position]
+            else:
+                current.locked = True
+                words.u32[0], words.u32[4] = align, length
+        except BaseException as failure:
+            return self.fail(failure)
+        return 0

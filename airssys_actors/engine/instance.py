@@ -1,0 +1,391 @@
+"""One live instance of a component: its store, its memories, its handles, and the call that runs in it.
+
+It is single-use after a failure: a trap, a kill or a timeout consumes it, its store is freed, and every view of its
+memory dies first. Whoever wants to go on makes a new one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+from collections.abc import Callable, Coroutine
+from ctypes import addressof, c_ubyte, c_void_p
+from typing import TYPE_CHECKING, Any
+
+from loguru import logger
+
+from airssys_actors.engine import ffi
+from airssys_actors.engine.border import Lowering
+from airssys_actors.engine.cpu import CpuAccount
+from airssys_actors.engine.fiber import Fiber, Outcome
+from airssys_actors.engine.handles import HandleTable
+from airssys_actors.engine.limits import InstanceLimits
+from airssys_actors.engine.traps import trap_from
+from airssys_actors.engine.values import GuestResource
+from airssys_actors.engine.words import Scratch, Words, memory_view
+from airssys_actors.errors import CallTimeout, ExportMissing, GuestTrap, InstanceConsumed, LimitExceeded
+
+if TYPE_CHECKING:
+    from airssys_actors.engine.component import Component, PreparedCall, PreparedStep
+
+__all__ = ("Instance",)
+
+_FOREVER = 1 << 60
+_NOTHING = memoryview(b"")
+
+
+class Instance:
+    """Made by ``Component.instantiate``. Used on the event loop that made it; one call at a time.
+
+    The attributes without underscore are for ``border`` and for generated code, not for callers.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_base",
+        "_buffers",
+        "_component",
+        "_expired",
+        "_externs",
+        "_fiber",
+        "_out",
+        "_out_at",
+        "_runtime",
+        "_store",
+        "context",
+        "elements",
+        "failure",
+        "flat_count",
+        "handles",
+        "leaves",
+        "lift_borrow",
+        "lift_own",
+        "list_bytes",
+        "locked",
+        "lower_borrow",
+        "lower_own",
+        "lowering",
+        "mem0",
+        "mem1",
+        "mem2",
+        "mem3",
+        "mem4",
+        "mem5",
+        "mem6",
+        "mem7",
+        "outcome",
+        "owner",
+        "pending",
+        "result",
+        "scratch",
+        "string_bytes",
+        "waiting",
+    )
+
+    def __init__(self, component: Component, owner: object, limits: InstanceLimits, account: CpuAccount) -> None:
+        """Make the store; ``Component.instantiate`` fills it."""
+        runtime = component.runtime
+        self._component, self._runtime, self.owner = component, runtime, owner
+        self._store: int = 0
+        self._externs = (c_ubyte * max(ffi.EXTERN_SIZE * component.program.externs, 1))()
+        self._base = addressof(self._externs)
+        self._out = (c_void_p * 2)()
+        self._out_at = addressof(self._out)
+        self._buffers: dict[str, tuple[Any, int, Words]] = {}
+        self._expired = False
+        self._fiber = Fiber(self, runtime, account, limits.guest_time_s)
+        handles = self.handles = HandleTable(limits.handles)
+        self.lift_own, self.lift_borrow = handles.lift_own, handles.lift_borrow
+        self.lower_own, self.lower_borrow = handles.lower_own, handles.lower_borrow
+        self.string_bytes, self.list_bytes, self.elements = limits.string_bytes, limits.list_bytes, limits.elements
+        self.leaves = limits.elements
+        for number in range(8):
+            setattr(self, f"mem{number}", _NOTHING)
+        self.failure: BaseException | None = None
+        self.flat_count = 0
+        self.locked = False
+        self.lowering: Lowering | None = None
+        self.outcome: Outcome | None = None
+        self.pending: Coroutine[Any, Any, Any] | None = None
+        self.result: Any = None
+        self.scratch: Scratch = None  # type: ignore[assignment]  # set by calls that lower through memory
+        self.waiting: tuple[Callable[..., Any], int, bool] | None = None
+        self._store = ffi.store_new(component.engine_at, None, None)
+        runtime.stores += 1
+        ffi.store_limiter(self._store, limits.memory_bytes, limits.table_elements, -1, -1, limits.memories)
+        self.context: int = ffi.store_context(self._store)
+
+    # -- being made
+
+    async def fill(self) -> None:
+        """Instantiate the core modules in order. Start functions run on a fiber, like calls."""
+        component, base, context = self._component, self._base, self.context
+        ffi.set_epoch_deadline(context, _FOREVER)
+        for name, length, position in component.host_fetches:
+            if not ffi.linker_get(component.linker, context, b"", 0, name, length, base + position):
+                raise RuntimeError(f"host definition {name!r} is not in the linker")
+        handle, trap = ffi.InstanceHandle(), c_void_p()
+        handle_at, trap_at = addressof(handle), addressof(trap)
+        yields = False
+        for step in component.prepared_steps:
+            imports = base + step.first if step.contiguous else self._gather(step)
+            if step.starts and not yields:  # from here on wasmtime wants every entry to be a fiber
+                ffi.epoch_yields(context, 1)
+                ffi.set_epoch_deadline(context, 1)
+                yields = True
+            if yields:
+                await self._start(step, imports, handle_at)
+            else:
+                error = ffi.instance_new(context, step.module, imports, step.count, handle_at, trap_at)
+                if error or trap.value:
+                    raise trap_from(error, trap.value, None)
+            for name, length, position in step.fetches:
+                if not ffi.instance_export(context, handle_at, name, length, base + position):
+                    raise RuntimeError(f"export {name!r} is not in its module")
+            for number, _ in step.memories:
+                setattr(self, f"mem{number}", self._memory(number))
+        if not yields:
+            ffi.epoch_yields(context, 1)
+            ffi.set_epoch_deadline(context, 1)
+
+    def _gather(self, step: PreparedStep) -> int:
+        """Copy a step's imports next to each other; where they lie until the next step."""
+        scratch, base = self._component.gathered, self._base
+        at = addressof(scratch)
+        for target, source, length in step.runs:
+            ctypes.memmove(at + target, base + source, length)
+        return at
+
+    async def _start(self, step: PreparedStep, imports: int, handle_at: int) -> None:
+        component, context = self._component, self.context
+        linker = ffi.linker_new(component.engine_at)
+        try:
+            for position, (module, name) in enumerate(step.import_names):
+                at = imports + position * ffi.EXTERN_SIZE
+                error = ffi.linker_define(linker, context, module, len(module), name, len(name), at)
+                if error:
+                    raise trap_from(error, None, None)
+            out = self._out
+            out[0] = out[1] = None
+            future = ffi.linker_instantiate_async(
+                linker, context, step.module, handle_at, self._out_at, self._out_at + 8
+            )
+            await self._fiber.run(future, "start function")
+            if out[0] or out[1]:
+                raise trap_from(out[1], out[0], self.failure)
+        finally:
+            if self._fiber.future:
+                self._fiber.kill()
+            ffi.linker_delete(linker)
+
+    # -- memory
+
+    def _memory(self, number: int) -> memoryview:
+        at = self._base + self._component.program.memories[number] * ffi.EXTERN_SIZE + ffi.EXTERN_OF
+        return memory_view(ffi.memory_data(self.context, at), ffi.memory_size(self.context, at))
+
+    def renew_memory(self, number: int, need: int) -> memoryview:
+        """A pointer ends at ``need``, beyond the view: the memory has grown since, or the guest lies.
+
+        Memory does not move when it grows (the engine's configuration pins that), so older views stay right.
+        """
+        view = self._memory(number)
+        setattr(self, f"mem{number}", view)
+        if need > len(view):
+            raise GuestTrap(f"pointer out of bounds: {need:#x} is beyond a memory of {len(view):#x} bytes")
+        return view
+
+    # -- limits, for generated code
+
+    def charge(self, leaves: int) -> None:
+        """Count Python values about to be made from a list, and refuse before they are."""
+        self.leaves -= leaves
+        if self.leaves < 0:
+            raise LimitExceeded(f"the guest handed over lists of more than {self.elements} elements at once")
+
+    @staticmethod
+    def too_large(what: str, length: int, most: int) -> LimitExceeded:
+        return LimitExceeded(f"the guest handed over a {what} of {length} bytes; the most is {most}")
+
+    # -- calls
+
+    @property
+    def is_consumed(self) -> bool:
+        return not self._store
+
+    @property
+    def guest_time_ns(self) -> int:
+        """Computing time of the last call."""
+        return self._fiber.spent_ns
+
+    async def call(self, name: str, *arguments: Any, timeout_s: float | None = None) -> Any:
+        """Call an export and wait for its result.
+
+        Raises:
+            GuestTrap, CallTimeout, GuestTimeExceeded: the call failed, and the instance is consumed.
+            GuestExit: the guest ended itself; the instance is consumed.
+            InstanceConsumed: it was consumed before, or closed meanwhile.
+            ExportMissing: there is no such function.
+            TypeError, ValueError and the like: an argument does not fit; nothing was called.
+        """
+        found = self._component.calls.get(name)
+        if found is None:
+            raise ExportMissing(f"the component exports no function {name!r}")
+        self._enter()
+        prepared, code = found
+        _, at, words = self._buffer(prepared)
+        if code.allocates:
+            scratch = self.scratch = self._scratch()
+            self.flat_count = len(code.signature.params)
+            lowering = self.lowering = code.write(self, scratch, *arguments)
+            assert lowering is not None
+            try:
+                align, length = next(lowering)
+            except StopIteration:
+                align = length = 0
+            except BaseException:
+                self.lowering = None
+                raise
+            self.locked = align > 0
+            words.u32[2], words.u32[10] = align, length
+        else:
+            code.write(self, words, *arguments)
+        await self._invoke(prepared, at, timeout_s)
+        if code.direct:
+            try:
+                return code.read(self, words)
+            except BaseException:
+                self.close()
+                raise
+        result, self.result = self.result, None
+        return result
+
+    async def drop(self, resource: GuestResource) -> None:
+        """Give a guest's resource back: runs its destructor. Raises as ``call`` does."""
+        self._enter()
+        rep = self.handles.rep_of(resource, resource.resource)
+        resource.instance_key = None
+        prepared = self._component.destructors.get(resource.resource)
+        if prepared is None:
+            return
+        _, at, words = self._buffer(prepared)
+        words.u32[2] = rep
+        await self._invoke(prepared, at, None)
+
+    def _enter(self) -> None:
+        if not self._store:
+            raise InstanceConsumed("the instance trapped, was stopped or was closed: make a new one")
+        if self._fiber.future:
+            raise RuntimeError("a call is under way in this instance")
+
+    def _buffer(self, prepared: PreparedCall) -> tuple[Any, int, Words]:
+        entry = self._buffers.get(prepared.name)
+        if entry is None:
+            raw = (c_ubyte * len(prepared.template)).from_buffer_copy(prepared.template)
+            at = addressof(raw)
+            entry = self._buffers[prepared.name] = (raw, at, Words(memoryview(raw).cast("B")))
+        return entry
+
+    def _scratch(self) -> Scratch:
+        return self.scratch or Scratch()
+
+    async def _invoke(self, prepared: PreparedCall, at: int, timeout_s: float | None) -> None:
+        out = self._out
+        out[0] = out[1] = None
+        timer = task = None
+        cancelling = 0
+        if timeout_s is not None:
+            task = asyncio.current_task()
+            assert task is not None
+            cancelling = task.cancelling()
+            timer = asyncio.get_running_loop().call_later(timeout_s, self._expire, task)
+        try:
+            future = ffi.call_async(
+                self.context,
+                self._base + prepared.position,
+                at,
+                prepared.params,
+                at + ffi.VAL_SIZE * prepared.params,
+                prepared.results,
+                self._out_at,
+                self._out_at + 8,
+            )
+            await self._fiber.run(future, prepared.name)
+            if out[0] or out[1]:
+                raise trap_from(out[1], out[0], self.failure)
+            if self._expired:
+                raise asyncio.CancelledError
+            if self.handles.borrows:
+                raise GuestTrap("the guest kept handles that it was lent for the call")
+        except asyncio.CancelledError:
+            self.close()
+            if self._expired and task is not None and task.uncancel() <= cancelling:
+                assert timeout_s is not None
+                raise CallTimeout(prepared.name, timeout_s) from None
+            raise
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            if timer is not None:
+                timer.cancel()
+        self.locked = False
+
+    def _expire(self, task: asyncio.Task[Any]) -> None:
+        self._expired = True
+        task.cancel()
+
+    # -- the end
+
+    def close(self) -> None:
+        """Free everything. A call under way is killed, and ends with ``InstanceConsumed``. Safe to repeat."""
+        if not self._store:
+            return
+        self._fiber.kill()
+        for unfinished in (self.pending, self.lowering):
+            if unfinished is not None:
+                try:
+                    unfinished.close()
+                except RuntimeError as failure:  # it goes on after GeneratorExit: the host function's own mistake
+                    logger.warning("a host function does not end when it is cancelled: {}", failure)
+        self.pending = self.lowering = self.waiting = self.outcome = self.result = None
+        store, self._store, self.context = self._store, 0, 0
+        if self._release_memory():
+            self._runtime.delete_store(store)
+        else:
+            self._runtime.stores_abandoned += 1
+        self._give_up_handles()
+        self._buffers.clear()
+
+    def _release_memory(self) -> bool:
+        """Let no view outlive the store. False: a host function kept one, so the memory has to stay."""
+        clean = True
+        for number in range(len(self._component.program.memories)):
+            view: memoryview = getattr(self, f"mem{number}")
+            setattr(self, f"mem{number}", _NOTHING)
+            try:
+                if view is not _NOTHING:
+                    view.release()
+            except BufferError:
+                logger.error("a host function kept a view of a guest's memory; the memory is never freed")
+                clean = False
+        return clean
+
+    def _give_up_handles(self) -> None:
+        dropped = self._component.program.dropped
+        for thing, resource in list(self.handles.owned()):
+            told = dropped.get(resource)
+            if told is not None:
+                try:
+                    told(self.owner, thing)
+                except Exception as failure:
+                    logger.opt(exception=failure).error("giving up a {} failed", resource.name)
+        self.handles.clear()
+
+    def __del__(self) -> None:
+        store = getattr(self, "_store", 0)
+        if store and not self._fiber.future:
+            self._store = 0
+            self._runtime.graveyard.append(store)  # freed later: the collector may run anywhere, a guest's stack too
+
+

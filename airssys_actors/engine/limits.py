@@ -1,0 +1,30 @@
+"""What one instance may use, and what may cross its border at once."""
+
+from __future__ import annotations
+
+import msgspec
+
+__all__ = ("InstanceLimits",)
+
+_KIB = 1024
+_MIB = 1024 * _KIB
+
+
+class InstanceLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds of one instance. A guest that crosses one of the last five traps with ``LimitExceeded``.
+
+    ``elements`` bounds the Python values that one crossing of the border makes out of lists: records and variants
+    count their parts, sixteen numbers count as one. Lists of numbers and strings are bounded by their bytes.
+    """
+
+    memory_bytes: int = 4 * _MIB
+    """Each linear memory; growing beyond fails inside the guest."""
+    table_elements: int = 20_000
+    memories: int = 8
+    guest_time_s: float | None = None
+    """Computing time of one call; waiting in host functions costs none."""
+    string_bytes: int = _MIB
+    list_bytes: int = _MIB
+    elements: int = 16_384
+    handles: int = 4_096
+    """Handles of resources that the guest holds at once."""

@@ -1,0 +1,409 @@
+"""A plan and the host's interfaces -> a program: which modules to instantiate in which order, with what.
+
+Nothing here depends on a store, and nothing here runs guest code. Every definition (a host callback, an export of a
+step) gets a position in one flat array of externs; a step's imports are positions, so making an instance is copying.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from airssys_actors.engine.abi.functions import ExportCode, export_code, host_code
+from airssys_actors.engine.abi.layout import CoreType, signature
+from airssys_actors.engine.border import Border
+from airssys_actors.engine.core_module import read_core_module
+from airssys_actors.engine.glue import GlueModule
+from airssys_actors.engine.host import Dropped, HostInterface
+from airssys_actors.engine.offer import Offer
+from airssys_actors.engine.plan import (
+    CoreDef,
+    CoreExport,
+    Export,
+    ExportedInstance,
+    LiftedFunc,
+    Lowered,
+    Options,
+    Plan,
+    ResourceBuiltin,
+)
+from airssys_actors.engine.types import FuncType, ResourceType
+from airssys_actors.errors import ComponentUnsupported
+
+__all__ = ("HostDefinition", "LinkedExport", "LinkedStep", "Program", "link")
+
+_MOST_MEMORIES = 8
+
+_Key: TypeAlias = Hashable
+"""A definition: ("host", number), or ("step", runtime step, export name)."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostDefinition:
+    """A core function that the host provides, for wasmtime's linker."""
+
+    params: tuple[CoreType, ...]
+    results: tuple[CoreType, ...]
+    callback: Callable[..., int]
+
+
+@dataclass(slots=True)
+class LinkedStep:
+    """Instantiate ``module`` with the externs at ``imports``; then fetch exports by name into positions."""
+
+    module: int
+    imports: list[int]
+    import_names: list[tuple[bytes, bytes]]
+    starts: bool
+    fetches: list[tuple[bytes, int]] = field(default_factory=list)
+    memories: list[tuple[int, int]] = field(default_factory=list)
+    """(number of the memory, its position) for memories that this step makes."""
+
+
+@dataclass(slots=True)
+class LinkedExport:
+    """``position`` is the core function, or the glue around it; ``params`` and ``results`` are those of that function."""
+
+    name: str
+    type: FuncType
+    code: ExportCode
+    position: int
+    params: tuple[CoreType, ...]
+    results: tuple[CoreType, ...]
+
+
+@dataclass(slots=True)
+class Program:
+    """All that is known of a component before it has an instance."""
+
+    modules: list[bytes]
+    steps: list[LinkedStep]
+    definitions: list[tuple[HostDefinition, int]]
+    """Each host definition with its position."""
+    externs: int
+    memories: list[int]
+    exports: dict[str, LinkedExport]
+    dropped: dict[ResourceType, Dropped]
+    """For the host's resources: who is told when the guest gives one up."""
+    destructors: dict[ResourceType, int]
+    """For the guest's resources that have one: its position."""
+
+
+def link(plan: Plan, interfaces: Iterable[HostInterface], border: Border) -> Program:
+    """Raises ``ImportRefused`` with every import that is not offered, ``ComponentUnsupported`` by name."""
+    offer = Offer(interfaces)
+    offer.require(plan)
+    return _Linker(plan, offer, border).program()
+
+
+class _Linker:
+    def __init__(self, plan: Plan, offer: Offer, border: Border) -> None:
+        self._plan, self._offer, self._border = plan, offer, border
+        self._modules = list(plan.modules)
+        self._steps: list[LinkedStep] = []
+        self._runtime_step: dict[int, int] = {}
+        self._positions: dict[_Key, int] = {}
+        self._definitions: list[HostDefinition] = []
+        self._made: dict[int, _Key] = {}
+        self._shared: dict[Hashable, _Key] = {}
+        self._memories: list[int] = []
+        self._exports: dict[str, LinkedExport] = {}
+        self._dropped: dict[ResourceType, Dropped] = {}
+        self._destructors: dict[ResourceType, int] = {}
+
+    def program(self) -> Program:
+        for number, step in enumerate(self._plan.steps):
+            module = read_core_module(self._plan.modules[step.module])
+            wanted = [self._argument(step.arguments[each.module], each.name) for each in module.imports]
+            self._make([each for each in wanted if not isinstance(each, CoreExport)])
+            self._runtime_step[number] = len(self._steps)
+            self._steps.append(
+                LinkedStep(
+                    step.module,
+                    [self._position(self._key(each)) for each in wanted],
+                    [(each.module.encode(), each.name.encode()) for each in module.imports],
+                    module.has_start,
+                )
+            )
+        self._lift(list(_functions(self._plan.exports)))
+        self._fetch()
+        definitions = [
+            (definition, self._positions["host", number]) for number, definition in enumerate(self._definitions)
+        ]
+        return Program(
+            self._modules,
+            self._steps,
+            definitions,
+            len(self._positions),
+            self._memories,
+            self._exports,
+            self._dropped,
+            self._destructors,
+        )
+
+    # -- definitions and their positions
+
+    @staticmethod
+    def _argument(instance: Any, name: str) -> CoreDef:
+        if isinstance(instance, int):
+            return CoreExport(instance, name, "func")
+        definition: CoreDef = instance[name]
+        return definition
+
+    def _key(self, definition: CoreDef) -> _Key:
+        if isinstance(definition, CoreExport):
+            return ("step", self._runtime_step[definition.step], definition.name)
+        if id(definition) not in self._made:
+            self._make([definition])
+        return self._made[id(definition)]
+
+    def _position(self, key: _Key) -> int:
+        return self._positions.setdefault(key, len(self._positions))
+
+    def _memory(self, options: Options) -> int:
+        """The number of a function's memory among those that the canonical ABI uses."""
+        if options.memory is None:
+            return 0
+        position = self._position(self._key(options.memory))
+        if position not in self._memories:
+            if len(self._memories) == _MOST_MEMORIES:
+                raise ComponentUnsupported(f"more than {_MOST_MEMORIES} memories that cross the border")
+            self._memories.append(position)
+        return self._memories.index(position)
+
+    def _define(self, params: Sequence[CoreType], results: Sequence[CoreType], callback: Callable[..., int]) -> _Key:
+        key = ("host", len(self._definitions))
+        self._definitions.append(HostDefinition(tuple(params), tuple(results), callback))
+        self._position(key)
+        return key
+
+    def _resume(self, results: tuple[CoreType, ...]) -> _Key:
+        shared = ("resume", results)
+        if shared not in self._shared:
+            self._shared[shared] = self._define(("i32", "i32"), ("i32", "i32", *results), self._border.resume)
+        return self._shared[shared]
+
+    def _add_glue(self, glue: GlueModule) -> int:
+        """Append a step for a glue module; its number."""
+        self._modules.append(glue.binary())
+        names = [(b"", str(number).encode()) for number in range(len(glue.imports))]
+        imports = [self._position(key) for key in glue.imports]
+        self._steps.append(LinkedStep(len(self._modules) - 1, imports, names, False))
+        return len(self._steps) - 1
+
+    # -- what the guest calls
+
+    def _make(self, definitions: Sequence[CoreDef]) -> None:
+        """Make host definitions, and one glue module for those among them that need one."""
+        glue = GlueModule()
+        glued: list[tuple[CoreDef, int]] = []
+        for definition in definitions:
+            if isinstance(definition, CoreExport) or id(definition) in self._made:
+                continue
+            if any(definition is known for known, _ in glued):
+                continue
+            if isinstance(definition, Lowered):
+                number = self._lower(definition, glue)
+            else:
+                number = self._builtin(definition, glue)
+            if number is not None:
+                glued.append((definition, number))
+        if not glue.is_empty:
+            step = len(self._steps)
+            for definition, number in glued:
+                self._made[id(definition)] = ("step", step, str(number))
+            assert self._add_glue(glue) == step
+
+    def _lower(self, definition: Lowered, glue: GlueModule) -> int | None:
+        """Make the core function of an import: itself a definition, or a function of ``glue`` (its number)."""
+        function, options = definition.function, definition.options
+        host = self._offer.function(function)
+        name = f"{function.interface}#{function.name}" if function.interface else function.name
+        code = host_code(function.type, self._memory(options), options.encoding, host.waits, name)
+        callback = code.bind(self._border, host.implementation)
+        params, results = code.signature.params, code.signature.results
+        if not code.glued:
+            self._made[id(definition)] = self._define(params, results, callback)
+            return None
+        key = self._define(("i32", *params), ("i32", "i32", *results), callback)
+        realloc = self._key(options.realloc) if options.realloc is not None else None
+        return glue.host_call((params, results), key, self._resume(results), realloc)
+
+    def _builtin(self, definition: ResourceBuiltin, glue: GlueModule) -> int | None:
+        resource, border = definition.resource, self._border
+        if definition.operation == "new":
+            self._made[id(definition)] = self._define(("i32",), ("i32",), _resource_new(border, resource))
+            return None
+        if definition.operation == "rep":
+            self._made[id(definition)] = self._define(("i32",), ("i32",), _resource_rep(border, resource))
+            return None
+        if resource.imported is not None:
+            dropped = self._offer.dropped(resource)
+            if dropped is not None:
+                self._dropped[resource] = dropped
+            self._made[id(definition)] = self._define(("i32",), (), _resource_drop(border, resource, dropped))
+            return None
+        if resource.destructor is None:
+            self._made[id(definition)] = self._define(("i32",), (), _resource_drop(border, resource, None))
+            return None
+        key = self._define(("i32", "i32"), ("i32", "i32"), _resource_remove(border, resource))
+        return glue.drop(key, self._key(resource.destructor))  # type: ignore[arg-type]  # a CoreDef, see types.py
+
+    # -- what the host calls
+
+    def _lift(self, functions: list[tuple[str, LiftedFunc]]) -> None:
+        glue = GlueModule()
+        glued: list[tuple[LinkedExport, int]] = []
+        for name, function in functions:
+            options = function.options
+            code = export_code(
+                function.type, self._memory(options), options.encoding, options.post_return is not None, name
+            )
+            core = self._key(function.core)
+            params, results = code.signature.params, code.signature.results
+            export = LinkedExport(name, function.type, code, -1, params, results)
+            self._exports[name] = export
+            if code.direct:
+                export.position = self._position(core)
+                continue
+            export.params = ("i32", "i32") if code.allocates else params
+            export.results = ()
+            number = glue.export(
+                signature(function.type, lifted=True)[:2],
+                core,
+                self._arguments(params) if code.allocates else None,
+                self._key(options.realloc) if options.realloc is not None else None,
+                self._define(results, (), _done(self._border, code.read, options.post_return is not None))
+                if results
+                else None,
+                self._key(options.post_return) if options.post_return is not None else None,
+            )
+            glued.append((export, number))
+        for resource in _own_resources(self._plan):
+            if resource.destructor is not None:
+                self._destructors[resource] = self._position(self._key(resource.destructor))  # type: ignore[arg-type]
+        if not glue.is_empty:
+            step = self._add_glue(glue)
+            for export, number in glued:
+                export.position = self._position(("step", step, str(number)))
+
+    def _arguments(self, params: tuple[CoreType, ...]) -> _Key:
+        shared = ("arguments", params)
+        if shared not in self._shared:
+            self._shared[shared] = self._define(("i32", "i32"), ("i32", "i32", *params), self._border.arguments)
+        return self._shared[shared]
+
+    def _fetch(self) -> None:
+        """Say for each step which of its exports are needed, and which are memories of the canonical ABI."""
+        for key, position in self._positions.items():
+            assert isinstance(key, tuple)
+            if key[0] == "step":
+                step = self._steps[key[1]]
+                step.fetches.append((key[2].encode(), position))
+                if position in self._memories:
+                    step.memories.append((self._memories.index(position), position))
+
+
+def _functions(exports: dict[str, Export], prefix: str = "") -> Iterable[tuple[str, LiftedFunc]]:
+    for name, export in exports.items():
+        if isinstance(export, LiftedFunc):
+            yield prefix + name, export
+        elif isinstance(export, ExportedInstance):
+            yield from _functions(export.exports, f"{prefix}{name}#")
+
+
+def _own_resources(plan: Plan) -> list[ResourceType]:
+    """The resources that the guest itself implements and hands out."""
+    found: dict[int, ResourceType] = {}
+    for step in plan.steps:
+        for instance in step.arguments.values():
+            for definition in instance.values() if not isinstance(instance, int) else ():
+                if isinstance(definition, ResourceBuiltin) and definition.resource.imported is None:
+                    found[id(definition.resource)] = definition.resource
+    return list(found.values())
+
+
+# -- callbacks of the resource built-ins; like all callbacks they answer an int and raise nothing
+
+
+def _resource_new(border: Border, resource: ResourceType) -> Callable[..., int]:
+    views = border.views
+
+    def callback(_env: int, _caller: int, raw: int, _count: int) -> int:
+        try:
+            current, words = border.current, views[raw].u32
+            if current.locked:
+                raise border.cannot_leave()
+            words[0] = current.handles.add(True, words[0], resource)
+        except BaseException as failure:
+            return border.fail(failure)
+        return 0
+
+    return callback
+
+
+def _resource_rep(border: Border, resource: ResourceType) -> Callable[..., int]:
+    views = border.views
+
+    def callback(_env: int, _caller: int, raw: int, _count: int) -> int:
+        try:
+            words = views[raw].u32
+            words[0] = border.current.handles.thing(words[0], resource)
+        except BaseException as failure:
+            return border.fail(failure)
+        return 0
+
+    return callback
+
+
+def _resource_drop(border: Border, resource: ResourceType, dropped: Dropped | None) -> Callable[..., int]:
+    views = border.views
+
+    def callback(_env: int, _caller: int, raw: int, _count: int) -> int:
+        try:
+            current = border.current
+            if current.locked:
+                raise border.cannot_leave()
+            owned, thing = current.handles.remove(views[raw].u32[0], resource)
+            if owned and dropped is not None:
+                dropped(current.owner, thing)
+        except BaseException as failure:
+            return border.fail(failure)
+        return 0
+
+    return callback
+
+
+def _resource_remove(border: Border, resource: ResourceType) -> Callable[..., int]:
+    """Answers (owned, rep) to glue that calls the destructor. Raw: NOT_RUN, handle."""
+    views = border.views
+
+    def callback(_env: int, _caller: int, raw: int, _count: int) -> int:
+        try:
+            current, words = border.current, views[raw].u32
+            if current.locked:
+                raise border.cannot_leave()
+            owned, rep = current.handles.remove(words[4], resource)
+            words[0], words[4] = (1 if owned else 0), rep
+        except BaseException as failure:
+            return border.fail(failure)
+        return 0
+
+    return callback
+
+
+def _done(border: Border, read: Callable[[Any, Any], Any], post_return: bool) -> Callable[..., int]:
+    """Lifts an export's result, before its post-return frees it."""
+    views = border.views
+
+    def callback(_env: int, _caller: int, raw: int, _count: int) -> int:
+        try:
+            current = border.current
+            current.result = read(current, views[raw])
+            current.locked = post_return
+        except BaseException as failure:
+            return border.fail(failure)
+        return 0
+
+    return callback

@@ -1,0 +1,43 @@
+"""What all instances of one engine share while they run: border, scheduler, ticker, and the stores to be freed."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from airssys_actors.engine import ffi
+from airssys_actors.engine.border import Border
+from airssys_actors.engine.scheduler import Scheduler
+from airssys_actors.engine.ticker import Ticker
+
+__all__ = ("Runtime",)
+
+
+class Runtime:
+    """Used by one event loop's thread, but for ``graveyard``: the garbage collector may run in any thread."""
+
+    def __init__(self, engine: int, tick_s: float = 0.001, budget_ns: int = 2_000_000) -> None:
+        self.border = Border()
+        self.scheduler = Scheduler(budget_ns)
+        self.ticker = Ticker(engine, tick_s)
+        self.polling = False
+        self.graveyard: deque[int] = deque()
+        self.stores = 0
+        """Stores that were made and not yet deleted."""
+        self.stores_abandoned = 0
+        """Stores left allocated on purpose, because a host function kept a view of their memory."""
+
+    def delete_store(self, store: int) -> None:
+        """Free a store, now or as soon as no guest runs: never from under a running guest."""
+        self.graveyard.append(store)
+        if not self.polling:
+            self.bury()
+
+    def bury(self) -> None:
+        while self.graveyard:
+            ffi.store_delete(self.graveyard.popleft())
+            self.stores -= 1
+
+    def close(self) -> None:
+        self.ticker.close()
+        self.scheduler.close()
+        self.bury()

@@ -1,0 +1,118 @@
+"""The run queue: which guest computes next, and for how long before the event loop has its turn.
+
+Each loop iteration has a budget of guest time. A call runs at once while there is budget and nobody waits; otherwise it
+queues. A guest that yields at an epoch tick goes to the end of its priority's queue. Nothing is polled that has no
+reason to go on: a guest that waits in a host function is not in the queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from time import perf_counter_ns
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airssys_actors.engine.fiber import Fiber
+
+__all__ = ("Scheduler",)
+
+
+class Scheduler:
+    """``budget_ns`` of guest time a loop iteration, plus at most one slice (an epoch tick) that was under way."""
+
+    def __init__(self, budget_ns: int = 2_000_000) -> None:
+        self._budget_ns = budget_ns
+        self._left_ns = budget_ns
+        self._queues: tuple[deque[Fiber], ...] = (deque(), deque(), deque())
+        self._queued = 0
+        self._turn_due = False
+        self._throttled: set[asyncio.TimerHandle] = set()
+
+    @property
+    def queued(self) -> int:
+        return self._queued
+
+    @property
+    def throttled(self) -> int:
+        """How many guests are delayed for having used more than their share."""
+        return len(self._throttled)
+
+    def has_room(self, fiber: Fiber) -> bool:
+        """Whether ``fiber`` may run a slice now, ahead of no one."""
+        if self._queued or self._left_ns <= 0:
+            return False
+        account = fiber.account
+        return account.share is None or account.delay_s(perf_counter_ns()) == 0
+
+    def charge(self, spent_ns: int) -> None:
+        self._left_ns -= spent_ns
+
+    async def turn(self, fiber: Fiber) -> bool:
+        """Queue ``fiber`` and sleep until it finished (True) or waits in a host function (False).
+
+        Raises what ended it. When the waiting task is cancelled, the fiber is forgotten.
+        """
+        fiber.turn = asyncio.get_running_loop().create_future()
+        self._enqueue(fiber)
+        try:
+            return await fiber.turn
+        finally:
+            fiber.turn = None
+
+    def close(self) -> None:
+        for handle in self._throttled:
+            handle.cancel()
+        self._throttled.clear()
+        for queue in self._queues:
+            queue.clear()
+        self._queued = 0
+
+    def _enqueue(self, fiber: Fiber) -> None:
+        account = fiber.account
+        if account.share is not None:
+            delay = account.delay_s(perf_counter_ns())
+            if delay > 0:
+                self._throttle(fiber, delay)
+                return
+        self._push(fiber)
+
+    def _throttle(self, fiber: Fiber, delay: float) -> None:
+        def over() -> None:
+            self._throttled.discard(handle)
+            if fiber.turn is not None and not fiber.turn.done():
+                self._enqueue(fiber)
+
+        handle = asyncio.get_running_loop().call_later(delay, over)
+        self._throttled.add(handle)
+
+    def _push(self, fiber: Fiber) -> None:
+        self._queues[fiber.account.priority].append(fiber)
+        self._queued += 1
+        if not self._turn_due:
+            self._turn_due = True
+            asyncio.get_running_loop().call_soon(self._run_turn)
+
+    def _run_turn(self) -> None:
+        self._turn_due = False
+        self._left_ns = self._budget_ns
+        while self._queued and self._left_ns > 0:
+            fiber = next(queue for queue in self._queues if queue).popleft()
+            self._queued -= 1
+            turn = fiber.turn
+            if turn is None or turn.done():  # cancelled while it was queued
+                continue
+            try:
+                finished = fiber.slice()
+            except BaseException as failure:
+                turn.set_exception(failure)
+                if not isinstance(failure, Exception):
+                    raise
+                continue
+            if finished or fiber.is_waiting:
+                turn.set_result(finished)
+            else:
+                self._enqueue(fiber)
+        if self._queued and not self._turn_due:
+            self._turn_due = True
+            asyncio.get_running_loop().call_soon(self._run_turn)
