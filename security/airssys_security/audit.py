@@ -5,9 +5,10 @@ A sink takes a record at memory speed and says at once whether it did; where it 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Protocol
+
+import msgspec
 
 from airssys_security.context import SecurityContext
 from airssys_security.decisions import Decision
@@ -17,25 +18,22 @@ __all__ = ("AuditSink", "CheckRecord", "EventRecord", "MemorySink", "Record")
 Fact = str | int | float | bool
 
 
-class CheckRecord:
-    """One check: who asked, what was decided, and what else the host function knew. Immutable by convention: it is
-    made on the hot path."""
+class CheckRecord(msgspec.Struct, frozen=True, gc=False):
+    """One check: who asked, what was decided, and what else the host function knew."""
 
-    __slots__ = ("context", "decision", "evidence", "time_ns")
-
-    def __init__(self, context: SecurityContext, decision: Decision, evidence: str) -> None:
-        self.context, self.decision, self.evidence = context, decision, evidence
-        self.time_ns = time.time_ns()
+    time_ns: int
+    context: SecurityContext
+    decision: Decision
+    evidence: str
 
 
-class EventRecord:
+class EventRecord(msgspec.Struct, frozen=True):
     """One event in the life of a component, or of the host if there is no context."""
 
-    __slots__ = ("context", "event", "facts", "time_ns")
-
-    def __init__(self, context: SecurityContext | None, event: str, facts: Mapping[str, Fact]) -> None:
-        self.context, self.event, self.facts = context, event, facts
-        self.time_ns = time.time_ns()
+    time_ns: int
+    context: SecurityContext | None
+    event: str
+    facts: Mapping[str, Fact]
 
 
 Record = CheckRecord | EventRecord

@@ -28,7 +28,7 @@ def check_pattern(kind: str, action: str, pattern: str) -> None:
 class CapabilitySet:
     """What is granted, or denied: patterns by kind and action. Compares equal by its patterns."""
 
-    __slots__ = ("_filesystem", "_messaging", "_patterns", "_process", "_storage", "_topics", "component_id")
+    __slots__ = ("_messaging", "_patterns", "_process", "_storage", "_topics", "component_id", "files")
 
     def __init__(self, patterns: Mapping[_Key, Iterable[str]], *, component_id: str = "") -> None:
         """Compile patterns; ``component_id`` is what ``<id>`` stands for. Raises PatternInvalid."""
@@ -36,7 +36,8 @@ class CapabilitySet:
             raise PatternInvalid(component_id, "it is not a component's id", "write lower case letters, digits and '-'")
         self.component_id: Final = component_id
         self._patterns: dict[_Key, tuple[str, ...]] = {}
-        self._filesystem: dict[str, FilesystemPatterns] = {}
+        self.files: dict[str, FilesystemPatterns] = {}
+        """The filesystem patterns by action, for who has a path split already. Not to be changed."""
         self._storage: dict[str, NamespacePatterns] = {}
         self._topics: dict[str, NamespacePatterns] = {}
         self._messaging: dict[str, NamePatterns] = {}
@@ -53,7 +54,7 @@ class CapabilitySet:
             self._patterns[kind, action] = texts
             match kind:
                 case "filesystem":
-                    self._filesystem[action] = FilesystemPatterns(texts)
+                    self.files[action] = FilesystemPatterns(texts)
                 case "storage":
                     self._storage[action] = NamespacePatterns(texts, STORAGE, bindings)
                 case "messaging" if action in ("publish", "subscribe"):
@@ -105,7 +106,7 @@ class CapabilitySet:
         """Return the function that finds the pattern covering a resource; None if nothing of the kind can match."""
         match kind:
             case "filesystem":
-                files = self._filesystem.get(action)
+                files = self.files.get(action)
                 return files.find if files else None
             case "storage":
                 keys = self._storage.get(action)
@@ -130,18 +131,14 @@ class CapabilitySet:
             return self._topics[action].find_overlapping
         return self.matcher(kind, action)
 
-    def files(self, action: str) -> FilesystemPatterns | None:
-        """Return the filesystem patterns of an action; their ``find_names`` takes a path that is split already."""
-        return self._filesystem.get(action)
-
     def could_reach(self, path: str) -> bool:
         """Tell whether any filesystem grant covers this path or could cover something below it: for listings."""
-        return any(files.could_reach(path) for files in self._filesystem.values())
+        return any(files.could_reach(path) for files in self.files.values())
 
     def preopen_folders(self) -> tuple[Preopen, ...]:
         """Return the literal folder of each filesystem grant, with the actions that occur there, sorted."""
         folders: dict[str, set[str]] = {}
-        for action, files in self._filesystem.items():
+        for action, files in self.files.items():
             for folder in files.literal_folders():
                 folders.setdefault(folder, set()).add(action)
         return tuple(Preopen(path, "read" in folders[path], "write" in folders[path]) for path in sorted(folders))

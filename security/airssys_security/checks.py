@@ -7,6 +7,7 @@ here are for the operator.
 
 from __future__ import annotations
 
+from time import time_ns
 from typing import Final
 
 from airssys_security.audit import AuditSink, CheckRecord, EventRecord
@@ -15,13 +16,14 @@ from airssys_security.context import SecurityContext
 from airssys_security.decisions import _MINT, Decision, Denied, Granted, Layer
 from airssys_security.errors import AuditUnavailable, MatchTooCostly
 from airssys_security.never import never_list
-from airssys_security.patterns.filesystem import path_fault
+from airssys_security.patterns.filesystem import path_fault, split
 from airssys_security.patterns.namespaces import STORAGE, TOPICS
 from airssys_security.requests import ACTIONS, Request
 
 __all__ = ("CapabilityService", "check_capability")
 
 _MAX_RESOURCE: Final = 16384
+_FILE_ACTIONS: Final = frozenset(ACTIONS["filesystem"])
 _NOTHING: Final = CapabilitySet({})
 
 
@@ -51,70 +53,72 @@ class CapabilityService:
         decision = cache.entries.get(request) if cache.owner is self else None
         if decision is None:
             decision = self._decide(context, request)
-        recorded = self._audit.append(CheckRecord(context, decision, evidence))
-        if decision.granted:
-            if recorded:
-                return Granted(_MINT, decision)
-            return Denied(_refusal(context, request, "audit", "", "the audit takes no more records"), evidence)
-        return Denied(decision, evidence)
+        recorded = self._audit.append(CheckRecord(time_ns(), context, decision, evidence))
+        if not decision.granted:
+            return Denied(decision)
+        if not recorded:
+            return Denied(_refusal(context, request, "audit", "", "the audit takes no more records"))
+        return Granted(_MINT, decision)
 
     def refuse(
         self, context: SecurityContext, request: Request, reason: str, layer: Layer = "attempt", evidence: str = ""
     ) -> Denied:
         """Record a refusal that a host function decided itself: a way out of a folder, a special file."""
         decision = _refusal(context, request, layer, "", reason)
-        self._audit.append(CheckRecord(context, decision, evidence))
-        return Denied(decision, evidence)
+        self._audit.append(CheckRecord(time_ns(), context, decision, evidence))
+        return Denied(decision)
 
     def record(self, context: SecurityContext | None, event: str, **facts: str | int | float | bool) -> None:
         """Record what happened to a component or the host: ``start``, ``stop``, ``restart``, ``trap``, ``approval``.
 
         Raises AuditUnavailable if the audit does not take it.
         """
-        if not self._audit.append(EventRecord(context, event, facts)):
+        if not self._audit.append(EventRecord(time_ns(), context, event, facts)):
             raise AuditUnavailable(f"the audit does not take records: {event!r} is not written down")
 
     def _decide(self, context: SecurityContext, request: Request) -> Decision:
         try:
-            decision = self._judge(context, request)
+            judge = self._judge_path if request.kind == "filesystem" else self._judge
+            decision = judge(context, request)
         except MatchTooCostly:
             return _refusal(context, request, "error", "", "too many patterns apply to this resource to decide in time")
         except Exception as error:  # whatever went wrong, it must not end in a grant
             return _refusal(context, request, "error", "", f"the check failed: {type(error).__name__}")
-        context.cache_of(self).keep(decision)
+        cache = context.cache
+        if cache.owner is not self:
+            cache = context.new_cache(self)
+        cache.keep(request, decision)
         return decision
 
+    def _judge_path(self, context: SecurityContext, request: Request) -> Decision:
+        """Decide about a path, which is looked at and split once for all lists."""
+        path, action = request.resource, request.action
+        # A subclass of str could answer differently the second time.
+        names = split(path) if type(path) is str and action in _FILE_ACTIONS else None
+        if names is None:
+            return _refusal(context, request, "request", "", _fault(request.kind, action, path))
+        listed = self._never.files.get(action)
+        if listed is not None and (pattern := listed.find_names(names)) is not None:
+            return _refusal(context, request, "never", pattern, _REASONS["never"])
+        listed = self._deny.files.get(action)
+        if listed is not None and (pattern := listed.find_names(names)) is not None:
+            return _refusal(context, request, "deny", pattern, _REASONS["deny"])
+        listed = context.grants.files.get(action)
+        return self._by_grant(context, request, None if listed is None else listed.find_names(names))
+
     def _judge(self, context: SecurityContext, request: Request) -> Decision:
+        """Decide about everything that is not a path."""
         kind, action, resource = request.kind, request.action, request.resource
         fault = _fault(kind, action, resource)
         if fault:
             return _refusal(context, request, "request", "", fault)
-        pattern: str | None
-        if kind == "filesystem":
-            return self._judge_path(context, request)
         for layer, listed in (("never", self._never), ("deny", self._deny)):
             denies = listed.denier(kind, action)
             pattern = denies(resource) if denies else None
             if pattern is not None:
                 return _refusal(context, request, layer, pattern, _REASONS[layer])
         grants = context.grants.matcher(kind, action)
-        pattern = grants(resource) if grants else None
-        return self._by_grant(context, request, pattern)
-
-    def _judge_path(self, context: SecurityContext, request: Request) -> Decision:
-        """The same for a path, which is split once for all lists."""
-        names = request.resource[1:].split("/") if request.resource != "/" else []
-        action = request.action
-        never, deny, grants = self._never.files(action), self._deny.files(action), context.grants.files(action)
-        if never is not None:
-            pattern = never.find_names(names)
-            if pattern is not None:
-                return _refusal(context, request, "never", pattern, _REASONS["never"])
-        if deny is not None:
-            pattern = deny.find_names(names)
-            if pattern is not None:
-                return _refusal(context, request, "deny", pattern, _REASONS["deny"])
-        return self._by_grant(context, request, grants.find_names(names) if grants is not None else None)
+        return self._by_grant(context, request, grants(resource) if grants else None)
 
     def _by_grant(self, context: SecurityContext, request: Request, pattern: str | None) -> Decision:
         if pattern is not None:
@@ -137,8 +141,8 @@ def _refusal(context: SecurityContext, request: Request, layer: str, pattern: st
 
 def _fault(kind: str, action: str, resource: str) -> str:
     """Say what is wrong with the form of a request; empty if nothing is."""
-    if type(kind) is not str or type(action) is not str or type(resource) is not str:
-        return "the request is not made of text"
+    if type(resource) is not str:  # a subclass could answer differently the second time
+        return "the resource is not text"
     actions = ACTIONS.get(kind)
     if actions is None:
         return "there is no such kind of capability"

@@ -19,7 +19,9 @@ _LONGEST_RESOURCE: Final = 512
 
 
 class DecisionCache:
-    """Decisions of one service for one context. Full, it is emptied: a guest that asks for a million paths gains nothing.
+    """Decisions of one service for one context. When it is full, it is emptied.
+
+    So a guest that asks for a million paths takes no memory, and loses only its own speed.
 
     ``owner`` is the service whose lists went into the decisions: another one never sees them.
     """
@@ -30,13 +32,13 @@ class DecisionCache:
         self.owner = owner
         self.entries: dict[Request, Decision] = {}
 
-    def keep(self, decision: Decision) -> None:
+    def keep(self, request: Request, decision: Decision) -> None:
         """Remember a decision, unless its request is large."""
-        if len(decision.request.resource) > _LONGEST_RESOURCE:
-            return
-        if len(self.entries) >= _ENTRIES:
-            self.entries.clear()
-        self.entries[decision.request] = decision
+        entries = self.entries
+        if len(request.resource) <= _LONGEST_RESOURCE:
+            if len(entries) >= _ENTRIES:
+                entries.clear()
+            entries[request] = decision
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,8 +55,8 @@ class SecurityContext:
     incarnation: int = 1
     cache: DecisionCache = field(default_factory=DecisionCache, init=False, repr=False)
 
-    def cache_of(self, owner: object) -> DecisionCache:
-        """Return the memory for one service, emptied if it belonged to another."""
-        if self.cache.owner is not owner:
-            object.__setattr__(self, "cache", DecisionCache(owner))
-        return self.cache
+    def new_cache(self, owner: object) -> DecisionCache:
+        """Forget what another service decided, and remember for this one from now on."""
+        cache = DecisionCache(owner)
+        object.__setattr__(self, "cache", cache)
+        return cache

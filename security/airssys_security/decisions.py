@@ -41,46 +41,45 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Outcome:
-    __slots__ = ("decision", "evidence")
+    """What both answers have in common: a view of the decision that nothing can exchange by accident."""
 
-    decision: Decision
-    evidence: str
+    __slots__ = ("_decision",)
 
-    def __setattr__(self, name: str, value: object) -> NoReturn:
-        raise AttributeError(f"{type(self).__name__} is frozen")
-
-    def __delattr__(self, name: str) -> NoReturn:
-        raise AttributeError(f"{type(self).__name__} is frozen")
+    _decision: Decision
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(f"{type(self).__name__} cannot be copied or pickled: ask again")
 
     @property
+    def decision(self) -> Decision:
+        return self._decision
+
+    @property
     def request(self) -> Request:
-        return self.decision.request
+        return self._decision.request
 
     @property
     def component_id(self) -> str:
-        return self.decision.component_id
+        return self._decision.component_id
 
     @property
     def layer(self) -> str:
-        return self.decision.layer
+        return self._decision.layer
 
     @property
     def pattern(self) -> str:
-        return self.decision.pattern
+        return self._decision.pattern
 
     @property
     def reason(self) -> str:
-        return self.decision.reason
+        return self._decision.reason
 
     @property
     def hint(self) -> str:
-        return self.decision.hint
+        return self._decision.hint
 
     def __repr__(self) -> str:
-        d = self.decision
+        d = self._decision
         return f"<{type(self).__name__} {d.component_id}: {d.request} ({d.layer}: {d.reason})>"
 
 
@@ -92,13 +91,12 @@ class Granted(_Outcome):
     """Proof that a request was checked, granted and recorded. Only the capability service mints it."""
 
     __slots__ = ()
-    granted: Literal[True] = True
+    granted: Final[Literal[True]] = True
 
     def __init__(self, mint: object, decision: Decision) -> None:
         if mint is not _MINT or not decision.granted:
             raise TypeError("a Granted comes from CapabilityService.authorize, and from nowhere else")
-        object.__setattr__(self, "decision", decision)
-        object.__setattr__(self, "evidence", "")
+        self._decision = decision
 
 
 @final
@@ -106,10 +104,9 @@ class Denied(_Outcome):
     """A refusal. The guest gets its interface's error code and none of this text."""
 
     __slots__ = ()
-    granted: Literal[False] = False
+    granted: Final[Literal[False]] = False
 
-    def __init__(self, decision: Decision, evidence: str = "") -> None:
+    def __init__(self, decision: Decision) -> None:
         if decision.granted:
             raise TypeError("a granted decision is not a refusal")
-        object.__setattr__(self, "decision", decision)
-        object.__setattr__(self, "evidence", evidence)
+        self._decision = decision
