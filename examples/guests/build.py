@@ -53,11 +53,10 @@ class GuestSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """How one guest is built: its ``guest.toml``."""
 
     kind: Literal["c", "c-freestanding", "python", "wat", "generated"]
-    """c: with zig's C library, through the adapter. generated: ``generate.py`` writes WebAssembly text to its output."""
+    """c: with zig's C library, through the adapter. generated: the source is a program that prints WebAssembly text."""
     source: str
     world: str = ""
-    """A world of ``world.wit``; empty: the result is not a component but the plain core module."""
-    python_features: str = ""
+    """The world of ``world.wit`` that makes a component of the core module; empty: the module is the result."""
 
 
 def find_sources(folders: Iterable[Path] = (EXAMPLES, TESTS, PERF)) -> dict[str, Path]:
@@ -87,8 +86,8 @@ def build(name: str) -> Path:
         if built.is_file() and stamp.is_file() and stamp.read_text() == digest:
             return built
         print(f"building guest {name}", file=sys.stderr, flush=True)
-        shutil.rmtree(out, ignore_errors=True)
-        out.mkdir(parents=True)
+        out.mkdir(exist_ok=True)
+        stamp.unlink(missing_ok=True)
         with tempfile.TemporaryDirectory(dir=OUT, prefix=f".{name}-") as work:
             _make(source, folder, Path(work)).replace(built)
         manifest = folder / "Component.toml"
@@ -117,12 +116,12 @@ def _make(source: GuestSource, folder: Path, work: Path) -> Path:
         case "python":
             return _componentize_python(source, folder, work)
         case "wat":
-            return _parse_text(folder / source.source, work)
+            return _componentize(_parse_text(folder / source.source, work), source, folder, work, adapt=False)
         case "generated":
             text = work / "generated.wat"
             with text.open("wb") as file:
                 subprocess.run([sys.executable, str(folder / source.source)], stdout=file, check=True)
-            return _parse_text(text, work)
+            return _componentize(_parse_text(text, work), source, folder, work, adapt=False)
 
 
 def _compile_c(source: Path, work: Path, *options: str) -> Path:
@@ -169,6 +168,7 @@ def _componentize_python(source: GuestSource, folder: Path, work: Path) -> Path:
 
 
 def _parse_text(text: Path, work: Path) -> Path:
+    """Assemble a core module, or a component that is written out as one."""
     module = work / "parsed.wasm"
     _run([_tool("wasm-tools"), "parse", str(text), "-o", str(module)])
     return module

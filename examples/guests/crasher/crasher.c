@@ -3,7 +3,7 @@
 #define AIRSSYS_FREESTANDING
 #include "airssys_actor.h"
 
-static volatile int32_t zero, depth = INT32_MAX;
+static volatile int32_t zero, one = 1, depth = INT32_MAX;
 
 __attribute__((noinline)) static int32_t recurse(int32_t depth) {
   volatile char frame[64];
@@ -13,7 +13,7 @@ __attribute__((noinline)) static int32_t recurse(int32_t depth) {
 
 answer_t handle(message_t message) {
   if (is_text(message.body.bytes, "crash")) __builtin_trap();
-  if (is_text(message.body.bytes, "divide")) zero = 1 / zero;
+  if (is_text(message.body.bytes, "divide")) zero = one / zero;
   if (is_text(message.body.bytes, "reach")) zero = *(volatile int32_t *)0xfffffff0u;
   if (is_text(message.body.bytes, "recurse")) zero = recurse(depth);
   return (answer_t){message.body.kind == BODY_TEXT ? ANSWER_TEXT : ANSWER_BINARY, message.body.bytes};

@@ -103,6 +103,8 @@ static inline void release_all(void) {}
 
 #endif
 
+#ifndef AIRSSYS_NO_HANDLER // for a component that is not an actor
+
 // The export. record message { sender: option<string>, body: payload } arrives as six numbers; the result lies in memory:
 //   0: result (u8)   4: option (u8)   8: payload's case (u8)   12: address   16: size
 //   for an error:    4: address       8: size
@@ -151,5 +153,7 @@ EXPORT("cabi_post_airssys:actor/handler@0.1.0#handle") void after_handle(void *a
   release(message_memory[1]);
   release_all();
 }
+
+#endif
 
 #endif
