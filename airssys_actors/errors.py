@@ -6,6 +6,7 @@ __all__ = (
     "ActorDied",
     "AirssysError",
     "AskTimeout",
+    "CacheRefused",
     "CallTimeout",
     "CompileRefused",
     "ComponentError",
@@ -45,6 +46,14 @@ class ComponentUnsupported(ComponentError):
 
 class CompileRefused(ComponentError):
     """Raised when compiling took more time or memory than the limits allow."""
+
+
+class CacheRefused(AirssysError):
+    """Raised when the folder of compiled code is not this user's alone, so that what lies in it cannot be trusted."""
+
+    def __init__(self, path: str, reason: str, remedy: str) -> None:
+        self.path, self.reason, self.remedy = path, reason, remedy
+        super().__init__(f"compile cache: {path} is refused: {reason}; {remedy}")
 
 
 class ImportRefused(ComponentError):
