@@ -53,7 +53,7 @@ class Border:
     def drive(self, current: Instance, words: Words, lowering: Lowering, pointer: int | None) -> None:
         """Go on with writing a result: either it is written, or the guest has to allocate."""
         try:
-            words.u32[0], words.u32[4] = lowering.send(pointer)  # type: ignore[arg-type]  # the first send takes None
+            words.u32[0], words.u32[4] = lowering.send(pointer)
         except StopIteration:
             current.lowering = None
             words.u32[0] = DONE

@@ -97,6 +97,10 @@ class Component:
             raise
         return instance
 
+    def keep(self, thing: object) -> None:
+        """Keep ``thing`` alive as long as this component."""
+        self._keep.append(thing)
+
     def _load(self, code: bytes) -> int:
         module = c_void_p()
         error = ffi.module_deserialize(self.engine_at, code, len(code), ctypes.addressof(module))
@@ -157,9 +161,7 @@ class Component:
             ffi.module_delete(self._modules.pop())
 
 
-def _prepared(
-    name: str, position: int, params: tuple[CoreType, ...], results: tuple[CoreType, ...]
-) -> PreparedCall:
+def _prepared(name: str, position: int, params: tuple[CoreType, ...], results: tuple[CoreType, ...]) -> PreparedCall:
     template = bytearray(ffi.VAL_SIZE * (len(params) + len(results) + 1))
     for number, kind in enumerate((*params, *results)):
         template[number * ffi.VAL_SIZE] = ffi.KIND_CODES[kind]

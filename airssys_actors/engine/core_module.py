@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from airssys_actors.engine.binary import Reader
+from airssys_actors.engine.decode_unsupported import unsupported
 from airssys_actors.engine.plan import CoreKind
-from airssys_actors.errors import ComponentUnsupported
 
 __all__ = ("HEADER", "CoreModule", "ModuleExport", "ModuleImport", "read_core_module", "start_function")
 
@@ -128,11 +128,11 @@ def _value_type(reader: Reader) -> None:
 def _limits(reader: Reader, what: str) -> None:
     flags = reader.byte()
     if flags & 0x04:
-        raise ComponentUnsupported(f"the component uses what this engine does not support: 64-bit {what}")
+        raise unsupported(f"64-bit {what}")
     if flags & 0x02:
-        raise ComponentUnsupported(f"the component uses what this engine does not support: {what} shared by threads")
+        raise unsupported(f"{what} shared by threads")
     if flags & 0x08:
-        raise ComponentUnsupported("the component uses what this engine does not support: memories with custom pages")
+        raise unsupported("memories with custom pages")
     if flags > 0x01:
         raise reader.invalid(f"{flags:#04x} are no limits", reader.offset - 1)
     reader.u32()

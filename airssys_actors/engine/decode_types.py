@@ -7,12 +7,23 @@ in the binary with the scope around it, and read again at each use; the work tha
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from airssys_actors.engine.binary import Reader
-from airssys_actors.engine.plan import CoreDef, CoreInstance, ImportedFunc, LiftedFunc
+from airssys_actors.engine.decode_scope import (
+    ComponentTypeMark,
+    Entity,
+    InstanceTypeRecipe,
+    InstanceValue,
+    Meter,
+    Scope,
+    TypeEntry,
+    sort_of,
+)
+from airssys_actors.engine.decode_unsupported import UNSUPPORTED_TYPES, unsupported
+from airssys_actors.engine.plan import ImportedFunc
 from airssys_actors.engine.types import (
     Borrow,
     Enum,
@@ -29,35 +40,13 @@ from airssys_actors.engine.types import (
     ValType,
     Variant,
 )
-from airssys_actors.errors import ComponentUnsupported
 
-__all__ = (
-    "COMPONENT_SORTS",
-    "CORE_SORTS",
-    "ComponentFunc",
-    "ComponentTypeMark",
-    "Declared",
-    "Entity",
-    "InstanceTypeRecipe",
-    "InstanceValue",
-    "Meter",
-    "ModuleRef",
-    "NestedComponent",
-    "Scope",
-    "TypeEntry",
-    "TypeReader",
-    "sort_of",
-    "unsupported",
-)
+__all__ = ("Declared", "TypeReader")
 
 # Types refer to each other by number, so a few bytes can describe one with more parts than there are atoms.
 _MOST_TYPE_PARTS = 10_000
-_MOST_FUNCTION_TYPE_PARTS = 1_000_000
 _DEEPEST_TYPE = 100
 _MOST_FLAGS = 32  # the Component Model's own rule
-# Every definition that is read costs its bytes, each time it is read: nesting may repeat them exponentially.
-_MOST_BYTES_READ = 8 << 20
-_DEEPEST_NESTING = 32
 
 _PRIMITIVES: Final[dict[int, Primitive]] = {
     0x7F: Primitive("bool"),
@@ -74,181 +63,10 @@ _PRIMITIVES: Final[dict[int, Primitive]] = {
     0x74: Primitive("char"),
     0x73: Primitive("string"),
 }
-_UNSUPPORTED_TYPES: Final[dict[int, str]] = {
-    0x43: "asynchronous function types",
-    0x3E: "resource types with an asynchronous destructor",
-    0x63: "the type map",
-    0x64: "the type error-context",
-    0x65: "the type future",
-    0x66: "the type stream",
-    0x67: "lists of a fixed length",
-}
-CORE_SORTS: Final[dict[int, str]] = {
-    0x00: "func",
-    0x01: "table",
-    0x02: "memory",
-    0x03: "global",
-    0x04: "tag",
-    0x10: "type",
-    0x11: "module",
-    0x12: "instance",
-}
-COMPONENT_SORTS: Final[dict[int, str]] = {
-    0x01: "func",
-    0x02: "value",
-    0x03: "type",
-    0x04: "component",
-    0x05: "instance",
-}
 _NUMERIC_CORE_TYPES = frozenset((0x7F, 0x7E, 0x7D, 0x7C, 0x7B, 0x70, 0x6F))
 # Wider than the kebab-case of the Component Model, which the validator enforces; what matters here is that a label
 # cannot carry quotes, dots, spaces or controls into generated code, keys and logs.
 _LABEL = re.compile(r"[A-Za-z][A-Za-z0-9]*(-[A-Za-z0-9]+)*", re.ASCII)
-
-
-def unsupported(what: str) -> ComponentUnsupported:
-    return ComponentUnsupported(f"the component uses what this engine does not support: {what}")
-
-
-@dataclass(eq=False, slots=True)
-class InstanceTypeRecipe:
-    """An instance type: its declarators lie in ``[start, end)``, to be read inside ``scope``."""
-
-    scope: Scope
-    start: int
-    end: int
-    names: dict[str, str]
-    """What an instance of it exports: name -> sort."""
-
-
-@dataclass(eq=False, slots=True)
-class ComponentTypeMark:
-    """A component type. Where one is used, the component itself is at hand, so nothing of it is needed."""
-
-
-@dataclass(eq=False, slots=True)
-class NestedComponent:
-    """A component inside the component: its bytes lie in ``[start, end)``, to be evaluated inside ``scope``."""
-
-    scope: Scope
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class ModuleRef:
-    """Core module number ``index`` of the plan."""
-
-    index: int
-
-
-@dataclass(eq=False, slots=True)
-class InstanceValue:
-    """A component instance: its exports by name."""
-
-    exports: dict[str, Entity] = field(default_factory=dict)
-
-
-ComponentFunc: TypeAlias = ImportedFunc | LiftedFunc
-TypeEntry: TypeAlias = ValType | FuncType | ResourceType | InstanceTypeRecipe | ComponentTypeMark
-Entity: TypeAlias = ComponentFunc | TypeEntry | NestedComponent | InstanceValue | ModuleRef
-
-
-def sort_of(entity: Entity) -> str:
-    """Name the sort of ``entity`` as the Component Model does."""
-    match entity:
-        case ImportedFunc() | LiftedFunc():
-            return "func"
-        case NestedComponent():
-            return "component"
-        case InstanceValue():
-            return "instance"
-        case ModuleRef():
-            return "core module"
-        case _:
-            return "type"
-
-
-@dataclass(eq=False, slots=True)
-class Scope:
-    """The index spaces of one component or type declarator."""
-
-    parent: Scope | None = None
-    funcs: list[ComponentFunc] = field(default_factory=list)
-    types: list[TypeEntry] = field(default_factory=list)
-    components: list[NestedComponent] = field(default_factory=list)
-    instances: list[InstanceValue] = field(default_factory=list)
-    modules: list[ModuleRef] = field(default_factory=list)
-    core_types: list[None] = field(default_factory=list)
-    core_instances: list[CoreInstance] = field(default_factory=list)
-    core: dict[str, list[CoreDef]] = field(
-        default_factory=lambda: {kind: [] for kind in ("func", "table", "memory", "global", "tag")}
-    )
-
-    def add(self, entity: Entity) -> None:
-        """Give ``entity`` the next number of its index space."""
-        match entity:
-            case ImportedFunc() | LiftedFunc():
-                self.funcs.append(entity)
-            case NestedComponent():
-                self.components.append(entity)
-            case InstanceValue():
-                self.instances.append(entity)
-            case ModuleRef():
-                self.modules.append(entity)
-            case _:
-                self.types.append(entity)
-
-    def space(self, sort: str) -> Sequence[Entity]:
-        """Return the index space of ``sort``."""
-        spaces: dict[str, Sequence[Entity]] = {
-            "func": self.funcs,
-            "type": self.types,
-            "component": self.components,
-            "instance": self.instances,
-            "core module": self.modules,
-        }
-        return spaces[sort]
-
-    def outer(self, reader: Reader, count: int) -> Scope:
-        """Return the scope ``count`` levels out."""
-        scope: Scope | None = self
-        for _ in range(min(count, _DEEPEST_NESTING + 1)):
-            scope = scope.parent if scope is not None else None
-        if scope is None:
-            raise reader.invalid(f"an alias reaches {count} levels out, which is outside of the component")
-        return scope
-
-
-class Meter:
-    """The work that a decoding may still do, and how deep it stands."""
-
-    __slots__ = ("_bytes_left", "_depth", "_parts_left")
-
-    def __init__(self) -> None:
-        self._bytes_left = _MOST_BYTES_READ
-        self._parts_left = _MOST_FUNCTION_TYPE_PARTS
-        self._depth = 0
-
-    def charge_bytes(self, reader: Reader, count: int) -> None:
-        self._bytes_left -= count + 1
-        if self._bytes_left < 0:
-            raise reader.invalid(
-                f"the component's definitions, repeated by nesting, exceed {_MOST_BYTES_READ >> 20} MiB"
-            )
-
-    def charge_parts(self, reader: Reader, count: int) -> None:
-        self._parts_left -= count
-        if self._parts_left < 0:
-            raise reader.invalid(f"the types of all functions have more than {_MOST_FUNCTION_TYPE_PARTS} parts")
-
-    def enter(self, reader: Reader) -> None:
-        self._depth += 1
-        if self._depth > _DEEPEST_NESTING:
-            raise reader.invalid(f"components and types are nested more than {_DEEPEST_NESTING} deep")
-
-    def leave(self) -> None:
-        self._depth -= 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,8 +146,8 @@ class TypeReader:
         return scope.types[index]
 
     def _unknown_type(self, reader: Reader, code: int) -> Exception:
-        if code in _UNSUPPORTED_TYPES:
-            return unsupported(_UNSUPPORTED_TYPES[code])
+        if code in UNSUPPORTED_TYPES:
+            return unsupported(UNSUPPORTED_TYPES[code])
         return reader.invalid(f"{code:#04x} is no type")
 
     def _optional(self, reader: Reader, scope: Scope) -> ValType | None:

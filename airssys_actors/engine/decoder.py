@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Final, Literal
 
 from airssys_actors.engine.binary import Reader, check_is_component
-from airssys_actors.engine.decode_types import (
+from airssys_actors.engine.decode_scope import (
     COMPONENT_SORTS,
     CORE_SORTS,
     ComponentFunc,
@@ -23,10 +23,10 @@ from airssys_actors.engine.decode_types import (
     NestedComponent,
     Scope,
     TypeEntry,
-    TypeReader,
     sort_of,
-    unsupported,
 )
+from airssys_actors.engine.decode_types import TypeReader
+from airssys_actors.engine.decode_unsupported import UNSUPPORTED_CANONICALS, UNSUPPORTED_OPTIONS, unsupported
 from airssys_actors.engine.plan import (
     CoreDef,
     CoreExport,
@@ -61,56 +61,6 @@ _CORE_KINDS: Final[dict[str, CoreKind]] = {
 }
 _ENCODINGS: Final[tuple[StringEncoding, ...]] = ("utf8", "utf16", "latin1+utf16")
 _RESOURCE_OPERATIONS: Final[dict[int, Literal["new", "drop", "rep"]]] = {2: "new", 3: "drop", 4: "rep"}
-_UNSUPPORTED_OPTIONS: Final[dict[int, str]] = {
-    0x06: "the canonical option async",
-    0x07: "the canonical option callback",
-    0x08: "the canonical option core-type (garbage collection)",
-    0x09: "the canonical option gc (garbage collection)",
-}
-_UNSUPPORTED_CANONICALS: Final[dict[int, str]] = {
-    0x05: "task.cancel",
-    0x06: "subtask.cancel",
-    0x07: "an asynchronous resource.drop",
-    0x08: "backpressure.set",
-    0x09: "task.return",
-    0x0A: "context.get",
-    0x0B: "context.set",
-    0x0C: "thread.yield",
-    0x0D: "subtask.drop",
-    0x0E: "stream.new",
-    0x0F: "stream.read",
-    0x10: "stream.write",
-    0x11: "stream.cancel-read",
-    0x12: "stream.cancel-write",
-    0x13: "stream.drop-readable",
-    0x14: "stream.drop-writable",
-    0x15: "future.new",
-    0x16: "future.read",
-    0x17: "future.write",
-    0x18: "future.cancel-read",
-    0x19: "future.cancel-write",
-    0x1A: "future.drop-readable",
-    0x1B: "future.drop-writable",
-    0x1C: "error-context.new",
-    0x1D: "error-context.debug-message",
-    0x1E: "error-context.drop",
-    0x1F: "waitable-set.new",
-    0x20: "waitable-set.wait",
-    0x21: "waitable-set.poll",
-    0x22: "waitable-set.drop",
-    0x23: "waitable.join",
-    0x24: "backpressure.inc",
-    0x25: "backpressure.dec",
-    0x26: "thread.index",
-    0x27: "thread.new-indirect",
-    0x28: "thread.switch-to",
-    0x29: "thread.suspend",
-    0x2A: "thread.resume-later",
-    0x2B: "thread.yield-to",
-    0x40: "thread.spawn-ref",
-    0x41: "thread.spawn-indirect",
-    0x42: "thread.available-parallelism",
-}
 
 
 def decode(data: bytes) -> Plan:
@@ -406,8 +356,8 @@ class _Decoder:
                 options.post_return = self._core_at(reader, scope, "func")
                 if not lifting:
                     raise reader.invalid("post-return belongs to lifting, not to lowering", start)
-            elif code in _UNSUPPORTED_OPTIONS:
-                raise unsupported(_UNSUPPORTED_OPTIONS[code])
+            elif code in UNSUPPORTED_OPTIONS:
+                raise unsupported(UNSUPPORTED_OPTIONS[code])
             else:
                 raise reader.invalid(f"{code:#04x} is no canonical option", start)
             if what in seen:
@@ -448,8 +398,8 @@ class _Decoder:
             if operation != "drop" and resource.imported is not None:
                 raise reader.invalid(f"resource.{operation} of a resource that is imported", start)
             scope.core["func"].append(ResourceBuiltin(operation, resource))
-        elif code in _UNSUPPORTED_CANONICALS:
-            raise unsupported(f"the canonical function {_UNSUPPORTED_CANONICALS[code]}")
+        elif code in UNSUPPORTED_CANONICALS:
+            raise unsupported(f"the canonical function {UNSUPPORTED_CANONICALS[code]}")
         else:
             raise reader.invalid(f"{code:#04x} is no canonical function", start)
 

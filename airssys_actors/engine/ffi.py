@@ -95,9 +95,7 @@ linker_new = _function("wasmtime_linker_new", _P, _P)
 linker_delete = _function("wasmtime_linker_delete", None, _P)
 linker_get = _function("wasmtime_linker_get", c_bool, _P, _P, _P, _N, _P, _N, _P, quick=True)
 linker_define = _function("wasmtime_linker_define", _P, _P, _P, _P, _N, _P, _N, _P, quick=True)
-linker_define_unchecked = _function(
-    "wasmtime_linker_define_func_unchecked", _P, _P, _P, _N, _P, _N, _P, _P, _P, _P
-)
+linker_define_unchecked = _function("wasmtime_linker_define_func_unchecked", _P, _P, _P, _N, _P, _N, _P, _P, _P, _P)
 linker_instantiate_async = _function("wasmtime_linker_instantiate_async", _P, _P, _P, _P, _P, _P, _P, quick=True)
 
 instance_new = _function("wasmtime_instance_new", _P, _P, _P, _P, _N, _P, _P)

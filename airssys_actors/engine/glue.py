@@ -87,9 +87,7 @@ class GlueModule:
     def is_empty(self) -> bool:
         return not self._functions
 
-    def host_call(
-        self, shape: _Shape, callback: Hashable, resume: Hashable, realloc: Hashable | None
-    ) -> int:
+    def host_call(self, shape: _Shape, callback: Hashable, resume: Hashable, realloc: Hashable | None) -> int:
         """A host function that may wait or allocate. ``shape`` is what the guest calls.
 
         ``callback``: (NOT_RUN, parameters) -> (state, size, results); ``resume``: (NOT_RUN, pointer) -> the same.

@@ -112,6 +112,7 @@ class Instance:
         self.waiting: tuple[Callable[..., Any], int, bool] | None = None
         self._store = ffi.store_new(component.engine_at, None, None)
         runtime.stores += 1
+        runtime.instances.add(self)
         ffi.store_limiter(self._store, limits.memory_bytes, limits.table_elements, -1, -1, limits.memories)
         self.context: int = ffi.store_context(self._store)
 
@@ -387,5 +388,3 @@ class Instance:
         if store and not self._fiber.future:
             self._store = 0
             self._runtime.graveyard.append(store)  # freed later: the collector may run anywhere, a guest's stack too
-
-

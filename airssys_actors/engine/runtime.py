@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 from airssys_actors.engine import ffi
 from airssys_actors.engine.border import Border
 from airssys_actors.engine.scheduler import Scheduler
 from airssys_actors.engine.ticker import Ticker
+
+if TYPE_CHECKING:
+    from airssys_actors.engine.instance import Instance
 
 __all__ = ("Runtime",)
 
@@ -21,6 +26,7 @@ class Runtime:
         self.ticker = Ticker(engine, tick_s)
         self.polling = False
         self.graveyard: deque[int] = deque()
+        self.instances: WeakSet[Instance] = WeakSet()
         self.stores = 0
         """Stores that were made and not yet deleted."""
         self.stores_abandoned = 0
@@ -38,6 +44,9 @@ class Runtime:
             self.stores -= 1
 
     def close(self) -> None:
-        self.ticker.close()
+        """Free every instance that is left, and end the ticker's thread."""
+        for instance in list(self.instances):
+            instance.close()
         self.scheduler.close()
+        self.ticker.close()
         self.bury()

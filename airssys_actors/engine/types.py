@@ -99,9 +99,7 @@ class Borrow:
     resource: ResourceType
 
 
-ValType: TypeAlias = (
-    Primitive | Record | Variant | ListOf | Tuple | Flags | Enum | Option | Result | Own | Borrow
-)
+ValType: TypeAlias = Primitive | Record | Variant | ListOf | Tuple | Flags | Enum | Option | Result | Own | Borrow
 
 
 @dataclass(frozen=True, slots=True)

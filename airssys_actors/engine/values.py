@@ -25,7 +25,7 @@ class _Box:
         self.value = value
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and other.value == self.value  # type: ignore[attr-defined]
+        return isinstance(other, _Box) and type(other) is type(self) and other.value == self.value
 
     def __hash__(self) -> int:
         return hash((type(self), self.value))

@@ -67,7 +67,7 @@ def canonical_nans(values: list[float]) -> list[float]:
 def pack_numbers(memory: memoryview, at: int, code: str, width: int, values: Iterable[Any]) -> None:
     """Write a list of numbers. Anything with a buffer of just this type is copied; other iterables are packed."""
     if not isinstance(values, list | tuple):
-        view = memoryview(values) if not isinstance(values, memoryview) else values  # type: ignore[arg-type]
+        view = memoryview(values)  # type: ignore[arg-type]  # anything else raises TypeError, as it should
         if code not in "fd" and view.c_contiguous and view.format.lstrip("@<=") == code and view.itemsize == width:
             memory[at : at + view.nbytes] = view.cast("B")
             return

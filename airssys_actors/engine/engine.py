@@ -1,0 +1,132 @@
+"""The front of the engine: bytes in, a component out. One engine belongs to one host and one event loop.
+
+The life of a component: its digest is looked up in the cache; else a child process validates it and compiles its core
+modules. Then it is decoded and linked, and the machine code is loaded. None of it happens on the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+from weakref import WeakValueDictionary
+
+import anyio.to_thread
+from loguru import logger
+
+from airssys_actors.engine import ffi
+from airssys_actors.engine.compile_cache import Blob, CompileCache
+from airssys_actors.engine.compiler import CompileLimits, Compiler
+from airssys_actors.engine.component import Component
+from airssys_actors.engine.decoder import decode
+from airssys_actors.engine.engine_config import new_engine
+from airssys_actors.engine.host import HostInterface
+from airssys_actors.engine.linker import Program, link
+from airssys_actors.engine.runtime import Runtime
+from airssys_actors.errors import HostClosed
+
+__all__ = ("Engine", "EngineStatistics")
+
+
+class EngineStatistics(NamedTuple):
+    """A snapshot. ``stores`` are live instances; ``abandoned`` ones could not be freed (a host function's mistake)."""
+
+    stores: int
+    abandoned: int
+    queued: int
+    throttled: int
+    ticking: bool
+
+
+class Engine:
+    """``cache_folder`` None: nothing is kept between runs. ``slice_s`` bounds guest time per loop iteration."""
+
+    def __init__(
+        self,
+        cache_folder: Path | None = None,
+        *,
+        compile_limits: CompileLimits | None = None,
+        tick_s: float = 0.001,
+        slice_s: float = 0.002,
+    ) -> None:
+        self._engine = new_engine()
+        self._runtime = Runtime(ffi.address_of(self._engine.ptr()), tick_s, int(slice_s * 1e9))
+        self._compiler = Compiler(compile_limits)
+        self._cache = CompileCache(cache_folder) if cache_folder is not None else None
+        self._loaded: WeakValueDictionary[tuple[bytes, int], Component] = WeakValueDictionary()
+        self._loading: dict[tuple[bytes, int], asyncio.Lock] = {}
+        self._closed = False
+
+    async def load(self, data: bytes, interfaces: Sequence[HostInterface]) -> Component:
+        """Validate, compile and link a component. The same bytes with the same ``interfaces`` object are loaded once.
+
+        Raises:
+            ComponentInvalid, ComponentUnsupported: by name.
+            ImportRefused: with every import that ``interfaces`` does not offer.
+            CompileRefused: compiling took too much.
+        """
+        if self._closed:
+            raise HostClosed("the engine is closed")
+        digest = await anyio.to_thread.run_sync(_digest, data)
+        key = (digest, id(interfaces))
+        lock = self._loading.setdefault(key, asyncio.Lock())
+        try:
+            async with lock:
+                component = self._loaded.get(key)
+                if component is None:
+                    component = self._loaded[key] = await self._load(data, digest, interfaces)
+                    component.keep(interfaces)  # its identity is part of the key
+                return component
+        finally:
+            if not lock.locked():
+                self._loading.pop(key, None)
+
+    def statistics(self) -> EngineStatistics:
+        runtime = self._runtime
+        if not runtime.polling:
+            runtime.bury()
+        return EngineStatistics(
+            runtime.stores,
+            runtime.stores_abandoned,
+            runtime.scheduler.queued,
+            runtime.scheduler.throttled,
+            not runtime.ticker.parked,
+        )
+
+    def close(self) -> None:
+        """Kill what runs, free every instance, end the ticker's thread. Safe to repeat."""
+        self._closed = True
+        self._runtime.close()
+
+    async def _load(self, data: bytes, digest: bytes, interfaces: Sequence[HostInterface]) -> Component:
+        in_thread = anyio.to_thread.run_sync
+        known: dict[str, bytes] = {}
+        if self._cache is not None:
+            known = {blob.name: bytes(blob.code) for blob in await in_thread(self._cache.load, digest) or ()}
+        if known:  # what is in the cache was validated before it was put there
+            program, names = await in_thread(self._link, data, interfaces)
+            if all(name in known for name in names):
+                return await in_thread(self._made, program, [known[name] for name in names])
+        async with self._compiler.session() as session:
+            await session.validate(data)
+            program, names = await in_thread(self._link, data, interfaces)
+            for name, module in zip(names, program.modules, strict=True):
+                if name not in known:
+                    known[name] = await session.compile(module)
+        logger.debug("compiled component {}", digest.hex())
+        if self._cache is not None:
+            await in_thread(self._cache.store, digest, [Blob(name, code) for name, code in known.items()])
+        return await in_thread(self._made, program, [known[name] for name in names])
+
+    def _link(self, data: bytes, interfaces: Sequence[HostInterface]) -> tuple[Program, list[str]]:
+        program = link(decode(data), interfaces, self._runtime.border)
+        return program, [_digest(module).hex() for module in program.modules]
+
+    def _made(self, program: Program, codes: list[bytes]) -> Component:
+        return Component(self._engine, self._runtime, program, codes)
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
