@@ -32,7 +32,7 @@ __all__ = (
 
 # Every definition that is read costs its bytes, each time it is read: nesting may repeat them exponentially.
 # (An 18 MB CPython guest has 0.1 MB of definitions.)
-_MOST_BYTES_READ = 2 << 20
+_MOST_BYTES_READ = 4 << 20
 _MOST_FUNCTION_TYPE_PARTS = 1_000_000
 _DEEPEST_NESTING = 32
 
