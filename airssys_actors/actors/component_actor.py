@@ -146,8 +146,12 @@ class ComponentActor:
         """
         size = payload_bytes(self.id, body)
         if size > self.message_bytes:
-            raise MessageRefused(self.id, f"it has {size} bytes, and {self.message_bytes} are allowed")
+            raise MessageRefused(self.id, self.fault(size))
         return Envelope(Message(sender, body), size, reply)
+
+    def fault(self, size: int) -> str:
+        """Say what is wrong with a message of that size; empty if nothing is."""
+        return f"it has {size} bytes, and {self.message_bytes} are allowed" if size > self.message_bytes else ""
 
     def post_nowait(self, envelope: Envelope) -> None:
         """Put a message into the mailbox.

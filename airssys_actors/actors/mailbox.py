@@ -61,8 +61,9 @@ class Mailbox:
         self._control_count = 0
         self._closed = False
         self._wake_up: asyncio.Future[None] | None = None
-        # Ordered, and quick to leave from anywhere: ten thousand waiting senders may all be cancelled.
-        self._waiting_for_room: OrderedDict[asyncio.Future[None], None] = OrderedDict()
+        # What wakes each sender, and the weight of its message, in the order in which they came. Quick to leave from
+        # anywhere: ten thousand waiting senders may all be cancelled.
+        self._waiting_for_room: OrderedDict[asyncio.Future[None], int] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._messages)
@@ -105,14 +106,18 @@ class Mailbox:
         Raises:
             MailboxClosed: if the actor takes nothing more, or stops taking while this waits.
         """
+        had_turn = False
         while not self._closed and not self._has_room(envelope.size):
             if envelope.is_abandoned:
                 return
             room = asyncio.get_running_loop().create_future()
             envelope.room = room
-            self._waiting_for_room[room] = None
+            self._waiting_for_room[room] = envelope.size
+            if had_turn:  # another sender was quicker: this one stays the first of those who wait
+                self._waiting_for_room.move_to_end(room, last=False)
             try:
                 await room
+                had_turn = True
             except asyncio.CancelledError:
                 if room.done() and not room.cancelled():
                     self._offer_room()  # the turn that was given to this sender belongs to the next one
@@ -162,7 +167,7 @@ class Mailbox:
         """Take nothing more. Whoever waits for room is told so; what lies here stays until it is drained."""
         self._closed = True
         while self._waiting_for_room:
-            self._offer_room()
+            self._wake_first()
 
     async def wait(self) -> None:
         """Wait until there is something to take. For one reader only."""
@@ -180,9 +185,15 @@ class Mailbox:
             wake_up.set_result(None)
 
     def _offer_room(self) -> None:
-        """Wake the sender that waits longest; it looks again by itself, and passes the turn on."""
+        """Wake the sender that waits longest if its message fits; it looks again by itself, and passes the turn on."""
         while self._waiting_for_room:
-            room, _ = self._waiting_for_room.popitem(last=False)
-            if not room.done():
-                room.set_result(None)
+            size = next(iter(self._waiting_for_room.values()))
+            if not self._has_room(size) or self._wake_first():
                 return
+
+    def _wake_first(self) -> bool:
+        room, _ = self._waiting_for_room.popitem(last=False)
+        if room.done():
+            return False
+        room.set_result(None)
+        return True

@@ -5,5 +5,7 @@ from .clock import settle as settle
 from .guests import ScriptedFactory as ScriptedFactory
 from .guests import ScriptedGuest as ScriptedGuest
 from .guests import echo as echo
+from .house import House as House
+from .house import open_house as open_house
 
-__all__ = ("ManualClock", "ScriptedFactory", "ScriptedGuest", "echo", "settle")
+__all__ = ("House", "ManualClock", "ScriptedFactory", "ScriptedGuest", "echo", "open_house", "settle")
