@@ -43,6 +43,7 @@ class Ticker:
         if self._thread is not None:
             self._thread.join()
             self._thread = None
+        self.parked = True
 
     def _run(self) -> None:
         while True:

@@ -74,7 +74,7 @@ def pack_numbers(memory: memoryview, at: int, code: str, width: int, values: Ite
         values = view.tolist()
     if code in "fd":
         values = canonical_nans(list(values))
-    numbers: Sequence[Any] = values  # type: ignore[assignment]
+    numbers: Sequence[Any] = values
     struct.pack_into(f"<{len(numbers)}{code}", memory, at, *numbers)
 
 
