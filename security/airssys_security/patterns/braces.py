@@ -38,10 +38,8 @@ class _Expander:
     def fail(self, reason: str, remedy: str) -> PatternInvalid:
         return PatternInvalid(self.pattern, reason, remedy)
 
-    def bounded(self, results: list[str]) -> list[str]:
-        if len(results) > MAX_EXPANSIONS:
-            raise self.fail(f"its braces make more than {MAX_EXPANSIONS} patterns", "split it into several grants")
-        return results
+    def too_many(self) -> PatternInvalid:
+        return self.fail(f"its braces make more than {MAX_EXPANSIONS} patterns", "split it into several grants")
 
     def sequence(self, depth: int) -> list[str]:
         """Read up to the end, or inside braces up to the next ``,`` or ``}``."""
@@ -54,17 +52,10 @@ class _Expander:
                 return results
             if character == "}":
                 raise self.fail("'}' closes no brace", "for the character itself write [}]")
-            if character == "{":
-                alternatives = self.alternatives(depth)
-                if len(results) * len(alternatives) > MAX_EXPANSIONS:
-                    self.bounded([""] * (MAX_EXPANSIONS + 1))
-                results = [head + tail for head in results for tail in alternatives]
-                continue
-            piece = character
-            if character == "[":
-                piece = self.character_class(depth)
-            self.at += len(piece)
-            results = [head + piece for head in results]
+            tails = self.alternatives(depth) if character == "{" else [self.plain_run(depth)]
+            if len(results) * len(tails) > MAX_EXPANSIONS:
+                raise self.too_many()
+            results = [head + tail for head in results for tail in tails]
         if depth:
             raise self.fail("'{' is never closed", "close it with '}', or for the character itself write [{]")
         return results
@@ -74,7 +65,9 @@ class _Expander:
         results: list[str] = []
         count = 0
         while True:
-            results = self.bounded(results + self.sequence(depth + 1))
+            results += self.sequence(depth + 1)
+            if len(results) > MAX_EXPANSIONS:
+                raise self.too_many()
             count += 1
             closing = self.pattern[self.at]
             self.at += 1
@@ -83,6 +76,13 @@ class _Expander:
         if count < 2:
             raise self.fail("braces hold at least two alternatives", "write {a,b}, or for the character itself [{]")
         return results
+
+    def plain_run(self, depth: int) -> str:
+        """Read up to the next brace, or comma inside braces, in one piece: a tail is copied once, not by character."""
+        start, stops = self.at, "{}," if depth else "{}"
+        while self.at < len(self.pattern) and self.pattern[self.at] not in stops:
+            self.at += len(self.character_class(depth)) if self.pattern[self.at] == "[" else 1
+        return self.pattern[start : self.at]
 
     def character_class(self, depth: int) -> str:
         end = class_end(self.pattern, self.at)
