@@ -5,43 +5,39 @@ Who may send at all is not decided here: that is the receiver's ``receive`` capa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal, TypeAlias, assert_never
+from collections.abc import Iterable
+from typing import assert_never
 
 import msgspec
 
+from airssys_security.manifest_values import MessageRule
+
 from .message import Payload
 
-__all__ = ("Acceptance", "Content", "MessageRules")
-
-Content: TypeAlias = Literal["text", "binary", "json", "any"]
+__all__ = ("MessageRules",)
 
 _EVERYONE_ELSE = "*"
 
 
-class Acceptance(msgspec.Struct, frozen=True):
-    """One row of ``[messages]``. JSON is text that parses: a handler that declared it never sees binary."""
-
-    content: Content = "any"
-    max_bytes: int | None = None
-
-
 class MessageRules:
-    """The rows of one receiver. Without a row for a sender, the row ``*``; without that, anything goes."""
+    """The rules of one receiver. Without one for a sender, the one for ``*``; without that, anything goes.
 
-    __slots__ = ("_rows",)
+    JSON is text that parses: a handler that declared it never sees binary.
+    """
 
-    def __init__(self, rows: Mapping[str, Acceptance]) -> None:
-        self._rows = dict(rows)
+    __slots__ = ("_rules",)
+
+    def __init__(self, rules: Iterable[MessageRule] = ()) -> None:
+        self._rules = {rule.sender: rule for rule in rules}
 
     def fault(self, sender: str, body: Payload, size: int) -> str:
         """Say what is wrong with a message from ``sender``; empty if nothing is."""
-        row = self._rows.get(sender) or self._rows.get(_EVERYONE_ELSE)
-        if row is None:
+        rule = self._rules.get(sender) or self._rules.get(_EVERYONE_ELSE)
+        if rule is None:
             return ""
-        if row.max_bytes is not None and size > row.max_bytes:
-            return f"it has {size} bytes, and the receiver takes {row.max_bytes}"
-        match row.content:
+        if rule.max_bytes is not None and size > rule.max_bytes:
+            return f"it has {size} bytes, and the receiver takes {rule.max_bytes}"
+        match rule.content:
             case "any":
                 return ""
             case "text":
@@ -51,7 +47,7 @@ class MessageRules:
             case "json":
                 return "" if isinstance(body, str) and _is_json(body) else "the receiver takes JSON as text"
             case _:
-                assert_never(row.content)
+                assert_never(rule.content)
 
 
 def _is_json(text: str) -> bool:

@@ -81,8 +81,6 @@ class ComponentActor:
         "_current",
         "_end_reason",
         "_factory",
-        "_guest",
-        "_guest_time_ns",
         "_is_tearing_down",
         "_kill_reason",
         "_report",
@@ -125,8 +123,6 @@ class ComponentActor:
         self._factory = factory
         self._call_timeout_s = call_timeout_s
         self._report = report
-        self._guest: LiveGuest | None = None
-        self._guest_time_ns = 0
         self._current: Envelope | None = None
         self._stopping = False
         self._is_tearing_down = False
@@ -212,11 +208,6 @@ class ComponentActor:
         """Give the reason of its end for good; None while it runs or will run again."""
         return self._end_reason
 
-    @property
-    def guest_time_ns(self) -> int:
-        """Give the computing time of all incarnations."""
-        return self._guest_time_ns + (self._guest.guest_time_ns if self._guest is not None else 0)
-
     async def run(self, incarnation: int, started: Callable[[], object]) -> ExitReason:
         """Live one incarnation and tell why it ended.
 
@@ -244,7 +235,6 @@ class ComponentActor:
         except Exception as error:  # every failure to start is a reason, never the supervisor's failure
             self.start_error = error
             return reason_of(error)
-        self._guest = guest
         reason: ExitReason | None = None
         try:
             started()
@@ -313,8 +303,6 @@ class ComponentActor:
             logger.bind(actor=self.id).opt(exception=error).error("closing a guest failed")
             self._say("close-failed", f"{type(error).__name__}: {error}")
         finally:
-            self._guest_time_ns += guest.guest_time_ns
-            self._guest = None
             self.waits_for = None
             self._is_tearing_down = False
 

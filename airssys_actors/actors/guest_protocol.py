@@ -12,15 +12,11 @@ __all__ = ("GuestFactory", "LiveGuest")
 class LiveGuest(Protocol):
     """One incarnation: an instance with all that belongs to it."""
 
-    @property
-    def guest_time_ns(self) -> int:
-        """How long it has computed so far."""
-
     async def handle(self, message: Message, timeout_s: float | None) -> Payload | None:
         """Handle one message and give its answer.
 
         Runs in the actor's task, one call at a time. ``HandlerError`` is an answer; any other exception ends the
-        incarnation: ``GuestExit`` as the guest wished, everything else as a failure. May be cancelled at any await:
+        incarnation: ``GuestEnded`` as the guest wished, everything else as a failure. May be cancelled at any await:
         the guest is then in no state to be called again, and ``close`` follows.
         """
 

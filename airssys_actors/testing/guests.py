@@ -27,7 +27,6 @@ class ScriptedGuest:
         self.incarnation = incarnation
         self.received: list[Message] = []
         self.closed = 0
-        self.guest_time_ns = 0
 
     async def handle(self, message: Message, timeout_s: float | None) -> Payload | None:
         self.received.append(message)

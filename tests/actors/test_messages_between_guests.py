@@ -12,9 +12,10 @@ from airssys_security.capabilities import CapabilitySet
 from airssys_security.checks import CapabilityService
 from airssys_security.context import SecurityContext
 from airssys_security.decisions import Denied, Granted
+from airssys_security.manifest_values import MessageRule
 from airssys_security.requests import Request
 
-from airssys_actors.actors.acceptance import Acceptance, MessageRules
+from airssys_actors.actors.acceptance import MessageRules
 from airssys_actors.actors.message import Message, Payload
 from airssys_actors.actors.messenger import LocalMessenger
 from airssys_actors.actors.registry import Registry, Resident
@@ -57,13 +58,13 @@ class Town:
         behaviour: Callable[[Message], object] = echo,
         *,
         receive: tuple[str, ...] = ("*",),
-        rules: dict[str, Acceptance] | None = None,
+        rules: tuple[MessageRule, ...] = (),
         capacity: int = 1_000,
     ) -> Party:
         grants = CapabilitySet({("messaging", "receive"): receive}, component_id=name)
         party = self.parties[name] = Party(name, SecurityContext(name, grants), self.service)
         await self.house.start(ScriptedFactory(behaviour), name, capacity=capacity)  # type: ignore[arg-type]
-        self.registry.add(Resident(self.house.actors[name], party.authorize, MessageRules(rules or {})))
+        self.registry.add(Resident(self.house.actors[name], party.authorize, MessageRules(rules)))
         return party
 
     def asks(self, name: str, to: str) -> Callable[[Message], object]:
@@ -135,8 +136,8 @@ async def test_what_does_not_fit_the_receivers_declaration_is_malformed_and_reco
     async with open_house() as house:
         town = Town(house)
         gateway = await town.settle_in("gateway")
-        row = Acceptance(content=content, max_bytes=200_000)  # type: ignore[arg-type]
-        await town.settle_in("billing", rules={"gateway": row})
+        rule = MessageRule("gateway", content, 200_000)  # type: ignore[arg-type]
+        await town.settle_in("billing", rules=(rule,))
         house.actors["billing"].message_bytes = 200_000
         outcome = town.messenger.send(gateway, "billing", body)
         assert outcome == (None if fits else NotDelivered("malformed"))
@@ -146,18 +147,18 @@ async def test_what_does_not_fit_the_receivers_declaration_is_malformed_and_reco
         assert [(d.component_id, d.request.resource) for d in malformed] == ([] if fits else [("gateway", "billing")])
 
 
-async def test_row_for_a_sender_stands_before_the_row_for_the_rest() -> None:
+async def test_rule_for_a_sender_stands_before_the_rule_for_the_rest() -> None:
     async with open_house() as house:
         town = Town(house)
         gateway, stranger = await town.settle_in("gateway"), await town.settle_in("stranger")
-        await town.settle_in("billing", rules={"gateway": Acceptance(max_bytes=8), "*": Acceptance(max_bytes=4)})
+        await town.settle_in("billing", rules=(MessageRule("gateway", max_bytes=8), MessageRule("*", max_bytes=4)))
         assert town.messenger.send(gateway, "billing", "12345678") is None
         assert town.messenger.send(gateway, "billing", "123456789") == NotDelivered("malformed")
         assert town.messenger.send(stranger, "billing", "1234") is None
         assert town.messenger.send(stranger, "billing", "12345") == NotDelivered("malformed")
 
 
-async def test_message_above_the_receivers_limit_is_malformed_without_any_row() -> None:
+async def test_message_above_the_receivers_limit_is_malformed_without_any_rule() -> None:
     async with open_house() as house:
         town = Town(house)
         gateway = await town.settle_in("gateway")
