@@ -26,9 +26,24 @@ class FilePool:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="airssys-files")
         self._running: set[Future[object]] = set()
 
-    async def run(self, work: Callable[[], T], discard: Callable[[T], object] | None = None) -> T:
-        """Do ``work`` on a thread. If the caller is cancelled meanwhile, its result goes to ``discard``."""
-        future = self._threads.submit(work)
+    async def run(
+        self,
+        work: Callable[[], T],
+        discard: Callable[[T], object] | None = None,
+        finally_: Callable[[], object] | None = None,
+    ) -> T:
+        """Do ``work`` on a thread. If the caller is cancelled meanwhile, its result goes to ``discard``.
+
+        ``finally_`` is called once no thread will touch the work any more, also if none ever did.
+        """
+        try:
+            future = self._threads.submit(work)
+        except RuntimeError:
+            if finally_ is not None:
+                finally_()
+            raise
+        if finally_ is not None:
+            future.add_done_callback(lambda _: finally_())
         self._running.add(future)  # type: ignore[arg-type]  # a set of futures of anything
         future.add_done_callback(self._running.discard)
         try:

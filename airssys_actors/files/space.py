@@ -84,7 +84,7 @@ class FileSpace:
             guest.refuse(asked, f"it holds {guest.open_files.limit} open files, as many as it may", layer="request")
             return Err("insufficient-memory")
         try:
-            found = self._look(folder, path, follow=follow, wait=False)
+            found = self._look_now(folder, path, follow=follow)
         except WouldBlock:
             return self._open_later(guest, folder, path, follow, want_folder, readable)
         return self._open(guest, folder, path, found, want_folder=want_folder, readable=readable, slow=False)
@@ -152,13 +152,16 @@ class FileSpace:
                 return mount, way
         return None, ""
 
-    def _look(self, folder: Descriptor, path: str, *, follow: bool, wait: bool) -> list[Outcome]:
+    def _look_now(self, folder: Descriptor, path: str, *, follow: bool) -> list[Outcome]:
+        assert folder.thing is not None  # who calls has asked
+        return self._look(folder.mount, folder.thing.number, path, follow=follow, wait=False)
+
+    def _look(self, mount: Mount, folder: int, path: str, *, follow: bool, wait: bool) -> list[Outcome]:
         """Resolve what ``..`` steps out of, and the path itself, last. Raises WouldBlock if not to wait."""
-        assert folder.thing is not None
         found: list[Outcome] = []
         try:
             for way, last in (*((beginning, False) for beginning in above(path)), (path, True)):
-                outcome = resolve(folder.mount, folder.thing.number, way, follow=follow or not last, wait=wait)
+                outcome = resolve(mount, folder, way, follow=follow or not last, wait=wait)
                 found.append(outcome)
         except BaseException:
             _close_all(found)
@@ -172,12 +175,9 @@ class FileSpace:
         thing.acquire()  # the guest may be stopped meanwhile, and its handles closed
 
         def look() -> list[Outcome]:
-            try:
-                return self._look(folder, path, follow=follow, wait=True)
-            finally:
-                thing.release()
+            return self._look(folder.mount, thing.number, path, follow=follow, wait=True)
 
-        return await self.pool.run(look, _close_all)
+        return await self.pool.run(look, _close_all, thing.release)
 
     # -- deciding ---------------------------------------------------------------------------------------------------
 
@@ -299,7 +299,7 @@ class FileSpace:
         if refused is not None:
             return refused
         try:
-            found = self._look(folder, path, follow=follow, wait=False)
+            found = self._look_now(folder, path, follow=follow)
         except WouldBlock:
             return self._about_later(guest, folder, path, follow, say)
         return self._tell(guest, folder, path, found, say)
@@ -348,10 +348,8 @@ class FileSpace:
                 return say(thing.number, os.fstat(thing.number), descriptor.covered)
             except OSError as error:
                 return Err(error_code(error))
-            finally:
-                thing.release()
 
-        return await self.pool.run(ask)
+        return await self.pool.run(ask, finally_=thing.release)
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
@@ -395,10 +393,8 @@ class FileSpace:
                 return Ok(thing.read_waiting(count, offset))
             except OSError as error:
                 return Err(error_code(error))
-            finally:
-                thing.release()
 
-        answer = await self.pool.run(read)
+        answer = await self.pool.run(read, finally_=thing.release)
         # The context may have changed during the wait, and then the bytes are not given away.
         return answer if self.still_granted(guest, descriptor) else Err(REFUSED)
 

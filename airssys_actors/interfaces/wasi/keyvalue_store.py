@@ -164,7 +164,7 @@ async def _list_keys(guest: Guest, bucket: Bucket, cursor: int | None) -> Ok | E
         if after is None:
             return _other("the cursor is not known, or too old")
     shown: list[str] = []
-    page = min(PAGE_KEYS, guest.limits.list_elements)
+    page = min(PAGE_KEYS, guest.limits.elements)
     try:
         while len(shown) < page:
             keys = await guest.storage.keys(bucket.namespace.name, after, page)
