@@ -52,6 +52,7 @@ def batches(wasm: Path, payload: bytes) -> dict[str, Batch]:
         "call": called("add", 1, 2),
         "nothing": called("nothing-n", CALLS),
         "check": called("check-n", CALLS),
+        "check-to-file": called("check-n", CALLS),
         "bytes": called("echo-bytes", payload),
         "instance": instantiate,
     }

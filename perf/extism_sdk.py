@@ -36,6 +36,7 @@ def batches(wasm: Path, payload: bytes) -> dict[str, Batch]:
         "call": called("add"),
         "nothing": called("nothing_1000"),
         "check": called("check_1000"),
+        "check-to-file": called("check_1000"),
         "bytes": called("echo_bytes", payload),
         "instance": instantiate,
     }

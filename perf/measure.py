@@ -24,11 +24,15 @@ _WARM_UP = 3
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """``batches`` has one entry for each subject that can answer; one repetition is ``per`` operations."""
+    """``batches`` has one entry for each subject that can answer; one repetition is ``per`` operations.
+
+    ``settle`` is called after each batch and not measured: what a batch left to be done later is done there.
+    """
 
     text: str
     batches: Mapping[str, Batch]
     per: int = 1
+    settle: Callable[[], object] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,7 @@ async def ask(question: Question, reference: str, rounds: int) -> Answer:
     for turn in range(rounds):
         for name in _rotated(names, turn):
             spent = await _time(question.batches[name], repetitions[name])
+            question.settle()
             samples[name].append(spent / repetitions[name] / question.per)
     return Answer(
         question.text,

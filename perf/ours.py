@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 from airssys_security.audit_log import AuditLog
 from airssys_security.capabilities import CapabilitySet
@@ -39,10 +38,8 @@ _HOST = HostInterface(
 )
 
 
-async def batches(wasm: bytes, payload: bytes, folder: Path, cleanup: AsyncExitStack) -> dict[str, Batch]:
-    """Return what to measure, by the name of the question. The audit is written into ``folder``."""
-    audit = AuditLog(folder / "audit.jsonl")
-    cleanup.callback(audit.close)
+async def batches(wasm: bytes, payload: bytes, audit: AuditLog, cleanup: AsyncExitStack) -> dict[str, Batch]:
+    """Return what to measure, by the name of the question."""
     engine = Engine()
     cleanup.callback(engine.close)
     owner = _Owner(
@@ -54,11 +51,11 @@ async def batches(wasm: bytes, payload: bytes, folder: Path, cleanup: AsyncExitS
     instance = await component.instantiate(owner, limits)
     cleanup.callback(instance.close)
 
-    def called(name: str, *arguments: object, audited: bool = False) -> Batch:
+    def called(name: str, *arguments: object, flush: bool = False) -> Batch:
         async def batch(repetitions: int) -> None:
             for _ in range(repetitions):
                 await instance.call(name, *arguments)
-            if audited:
+            if flush:
                 audit.flush()
 
         return batch
@@ -72,7 +69,8 @@ async def batches(wasm: bytes, payload: bytes, folder: Path, cleanup: AsyncExitS
     return {
         "call": called("add", 1, 2),
         "nothing": called("nothing-n", CALLS),
-        "check": called("check-n", CALLS, audited=True),
+        "check": called("check-n", CALLS),
+        "check-to-file": called("check-n", CALLS, flush=True),
         "bytes": called("echo-bytes", payload),
         "instance": instantiate,
     }
