@@ -31,6 +31,8 @@ __all__ = (
     "FRAME",
     "REQUEST_COMPILE",
     "REQUEST_VALIDATE",
+    "judge",
+    "limit_this_process",
     "main",
 )
 
@@ -55,7 +57,7 @@ def main(memory_bytes: int, cpu_s: int) -> None:
         kind, length = FRAME.unpack(head)
         content = requests.read(length)
         try:
-            _answer(answers, ANSWER_OK, _compiled(engine, content) if kind == REQUEST_COMPILE else _validated(content))
+            _answer(answers, ANSWER_OK, _compiled(engine, content) if kind == REQUEST_COMPILE else judge(content))
         except ComponentInvalid as error:
             _answer(answers, ANSWER_INVALID, str(error).encode())
         except ComponentUnsupported as error:
@@ -77,7 +79,8 @@ def limit_this_process(memory_bytes: int, cpu_s: int) -> None:
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
-def _validated(component: bytes) -> bytes:
+def judge(component: bytes) -> bytes:
+    """Validate a component: its types with no code in it, and each core module whole. Raise what is wrong."""
     skeleton, modules = skeleton_of(component)
     engine = new_engine(validating=True)
     for module in modules:

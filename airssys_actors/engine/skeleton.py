@@ -14,7 +14,6 @@ from airssys_actors.engine.core_module import HEADER
 __all__ = ("skeleton_of",)
 
 _HEADER_BYTES = 8
-_CUSTOM = 0
 _MODULE, _COMPONENT = 1, 4
 _CODE = 10
 # Types, imports, functions, tables, memories, globals, exports, tags: all that a module shows to the outside.
@@ -43,8 +42,6 @@ def _component(reader: Reader, out: bytearray, modules: list[bytes], depth: int)
     while reader.remaining:
         section = reader.byte()
         body = _body(reader)
-        if section == _CUSTOM:
-            continue
         if section == _MODULE:
             modules.append(body.take(body.remaining))
             content = _module(modules[-1])
