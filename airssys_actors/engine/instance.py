@@ -22,7 +22,7 @@ from airssys_actors.engine.handles import HandleTable
 from airssys_actors.engine.limits import InstanceLimits
 from airssys_actors.engine.traps import trap_from
 from airssys_actors.engine.values import GuestResource
-from airssys_actors.engine.words import Scratch, Words, memory_view
+from airssys_actors.engine.words import MemoryViews, Scratch, Words
 from airssys_actors.errors import CallTimeout, ExportMissing, GuestTrap, InstanceConsumed, LimitExceeded
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class Instance:
         "_out_at",
         "_runtime",
         "_store",
+        "_views",
         "context",
         "elements",
         "failure",
@@ -93,6 +94,7 @@ class Instance:
         self._out_at = addressof(self._out)
         self._buffers: dict[str, tuple[Any, int, Words]] = {}
         self._expired = False
+        self._views = MemoryViews()
         self._fiber = Fiber(self, runtime, account, limits.guest_time_s)
         handles = self.handles = HandleTable(limits.handles)
         self.lift_own, self.lift_borrow = handles.lift_own, handles.lift_borrow
@@ -183,7 +185,7 @@ class Instance:
 
     def _memory(self, number: int) -> memoryview:
         at = self._base + self._component.program.memories[number] * ffi.EXTERN_SIZE + ffi.EXTERN_OF
-        return memory_view(ffi.memory_data(self.context, at), ffi.memory_size(self.context, at))
+        return self._views.view(ffi.memory_data(self.context, at), ffi.memory_size(self.context, at))
 
     def renew_memory(self, number: int, need: int) -> memoryview:
         """A pointer ends at ``need``, beyond the view: the memory has grown since, or the guest lies.
@@ -360,17 +362,12 @@ class Instance:
 
     def _release_memory(self) -> bool:
         """Let no view outlive the store. False: a host function kept one, so the memory has to stay."""
-        clean = True
         for number in range(len(self._component.program.memories)):
-            view: memoryview = getattr(self, f"mem{number}")
             setattr(self, f"mem{number}", _NOTHING)
-            try:
-                if view is not _NOTHING:
-                    view.release()
-            except BufferError:
-                logger.error("a host function kept a view of a guest's memory; the memory is never freed")
-                clean = False
-        return clean
+        if self._views.release():
+            return True
+        logger.error("a host function kept a view of a guest's memory; the memory is never freed")
+        return False
 
     def _give_up_handles(self) -> None:
         dropped = self._component.program.dropped
@@ -385,6 +382,10 @@ class Instance:
 
     def __del__(self) -> None:
         store = getattr(self, "_store", 0)
-        if store and not self._fiber.future:
-            self._store = 0
+        if not store or self._fiber.future:
+            return
+        self._store = 0
+        if self._views.release():
             self._runtime.graveyard.append(store)  # freed later: the collector may run anywhere, a guest's stack too
+        else:
+            self._runtime.stores_abandoned += 1

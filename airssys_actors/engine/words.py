@@ -7,8 +7,9 @@ raw values is until the callback returns.
 from __future__ import annotations
 
 import ctypes
+import sys
 
-__all__ = ("RawViews", "Scratch", "Words", "memory_view")
+__all__ = ("MemoryViews", "RawViews", "Scratch", "Words")
 
 _RAW_BYTES = 16 * 24
 """Enough for every core function of the canonical ABI: at most 16 parameters, a pointer and a marker."""
@@ -16,9 +17,8 @@ _RAW_BYTES = 16 * 24
 _MOST_VIEWS = 4096
 
 
-def memory_view(address: int, length: int) -> memoryview:
-    """A writable view of bytes at an address. Release it before the memory goes."""
-    return memoryview((ctypes.c_ubyte * length).from_address(address)).cast("B")
+def _bytes_at(address: int, length: int) -> ctypes.Array[ctypes.c_ubyte]:
+    return (ctypes.c_ubyte * length).from_address(address)
 
 
 class Words:
@@ -47,5 +47,41 @@ class RawViews(dict[int, Words]):
     def __missing__(self, address: int) -> Words:
         if len(self) >= _MOST_VIEWS:
             self.clear()
-        words = self[address] = Words(memory_view(address, _RAW_BYTES))
+        words = self[address] = Words(memoryview(_bytes_at(address, _RAW_BYTES)).cast("B"))
         return words
+
+
+class MemoryViews:
+    """Every view that was made of one instance's memories. They have to be gone before the memory is."""
+
+    def __init__(self) -> None:
+        self._arrays: list[ctypes.Array[ctypes.c_ubyte]] = []
+        self._views: list[memoryview] = []
+
+    def view(self, address: int, length: int) -> memoryview:
+        """A writable view of guest memory. Parts of it may be taken, but must not be kept."""
+        array = _bytes_at(address, length)
+        view = memoryview(array).cast("B")
+        self._arrays.append(array)
+        self._views.append(view)
+        return view
+
+    def release(self) -> bool:
+        """End all views. False: somebody else kept a part of one, which still shows the memory.
+
+        A part keeps the array below it alive, and nothing else does: so the count of references tells.
+        """
+        held = 0
+        for view in self._views:
+            try:
+                view.release()
+            except BufferError:  # something holds the buffer of the view itself
+                held += 1
+        self._views.clear()
+        clean = not held and all(sys.getrefcount(array) == _UNSHARED for array in self._arrays)
+        self._arrays.clear()
+        return clean
+
+
+_UNSHARED = next(sys.getrefcount(array) for array in [_bytes_at(ctypes.addressof(ctypes.c_ubyte()), 1)])
+"""The count of references to an array that only a list holds, seen from where ``release`` looks."""
