@@ -13,7 +13,7 @@ import msgspec
 from airssys_security.context import SecurityContext
 from airssys_security.decisions import Decision
 
-__all__ = ("AuditSink", "CheckRecord", "EventRecord", "MemorySink", "Record")
+__all__ = ("AuditSink", "CheckRecord", "EventRecord", "Fact", "MemorySink", "Record")
 
 Fact = str | int | float | bool
 

@@ -15,6 +15,8 @@ _SPECIAL = re.compile(r"[*?\[{}\\]")
 def _literally(path: str) -> str:
     """Spell a path as a pattern that covers it alone; what a pattern may not hold becomes ``?``."""
     spelt = _SPECIAL.sub(lambda found: "?" if found[0] == "\\" else f"[{found[0]}]", path)
+    if first_hidden(spelt) is None:
+        return spelt
     return "".join("?" if first_hidden(character) else character for character in spelt)
 
 
