@@ -12,6 +12,7 @@ __all__ = (
     "ComponentError",
     "ComponentInvalid",
     "ComponentUnsupported",
+    "ConfigInvalid",
     "ExportMissing",
     "GuestError",
     "GuestTimeExceeded",
@@ -25,6 +26,7 @@ __all__ = (
     "ManifestRefused",
     "MessageRefused",
     "SpawnRefused",
+    "StateFolderBusy",
 )
 
 
@@ -120,6 +122,24 @@ class ManifestRefused(AirssysError):
 
 class SpawnRefused(AirssysError):
     """Raised when a component may not start; the text says why and how to mend it."""
+
+
+class ConfigInvalid(AirssysError, ValueError):
+    """Raised when a host's configuration cannot be; ``field`` names what is wrong, ``remedy`` mends it."""
+
+    def __init__(self, field: str, what: str, remedy: str) -> None:
+        self.field, self.what, self.remedy = field, what, remedy
+        super().__init__(f"HostConfig.{field}: {what}; {remedy}")
+
+
+class StateFolderBusy(AirssysError):
+    """Raised when another host, in this process or another one, owns the state folder."""
+
+    def __init__(self, folder: str, owner: str) -> None:
+        self.folder, self.owner = folder, owner
+        super().__init__(
+            f"the state folder {folder} is in use by {owner}; close that host first, or give this one another folder"
+        )
 
 
 class MailboxFull(AirssysError):

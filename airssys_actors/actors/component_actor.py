@@ -92,9 +92,9 @@ class ComponentActor:
         "handler_errors",
         "id",
         "incarnation",
+        "last_error",
         "mailbox",
         "message_bytes",
-        "start_error",
         "waits_for",
     )
 
@@ -116,11 +116,11 @@ class ComponentActor:
         self.handler_errors = 0
         self.dead_letters = 0
         self.abandoned = 0
-        # What the factory raised last, for whoever waits for the first start: more than the reason's one line.
-        self.start_error: Exception | None = None
+        # What the guest, or its making, raised last: for records that want more than the reason's one line.
+        self.last_error: Exception | None = None
         # The actor whose answer this one's guest waits for: what the search for cycles follows.
         self.waits_for: ComponentActor | None = None
-        self._factory = factory
+        self._factory: GuestFactory | None = factory
         self._call_timeout_s = call_timeout_s
         self._report = report
         self._current: Envelope | None = None
@@ -200,6 +200,8 @@ class ComponentActor:
         """Take note that it will not run again. Nobody is left waiting."""
         if self._end_reason is None:
             self._end_reason = reason
+            # Whoever keeps a reference to ask how it ended must not keep its code and its files with it.
+            self._factory = None
         self.mailbox.close()
         self._fail_waiting(reason)
 
@@ -230,10 +232,14 @@ class ComponentActor:
     # -- the three phases ---------------------------------------------------------------------------------------------
 
     async def _live(self, incarnation: int, started: Callable[[], object]) -> ExitReason:
+        self.last_error = None
+        factory = self._factory
+        if factory is None:
+            return self._end_reason or ExitReason.shutdown()
         try:
-            guest = await self._factory(incarnation)
+            guest = await factory(incarnation)
         except Exception as error:  # every failure to start is a reason, never the supervisor's failure
-            self.start_error = error
+            self.last_error = error
             return reason_of(error)
         reason: ExitReason | None = None
         try:
@@ -271,6 +277,7 @@ class ComponentActor:
                 elif not reply.done():
                     reply.set_exception(error)
             except Exception as error:  # a trap, a limit, or a defect of the host: the incarnation is over
+                self.last_error = error
                 return reason_of(error)
             else:
                 if reply is not None and not reply.done():

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from airssys_security.decisions import Denied
+from airssys_security.decisions import Denied, Layer
 from airssys_security.requests import Request, receive_from, send_to
 
 from airssys_actors.errors import ActorDied, AskTimeout, HandlerError, MailboxFull, MessageRefused
@@ -33,7 +33,7 @@ class Sender(Protocol):
     @property
     def id(self) -> str: ...
 
-    def refuse(self, request: Request, reason: str, *, layer: str, evidence: str = "") -> Denied: ...
+    def refuse(self, request: Request, reason: str, *, layer: Layer, evidence: str = "") -> Denied: ...
 
 
 class LocalMessenger:

@@ -18,6 +18,7 @@ from airssys_supervisors import (
     Effect,
     End,
     Exit,
+    ExitKind,
     ExitReason,
     OneForOne,
     Start,
@@ -38,14 +39,13 @@ _UNKILLABLE_AFTER_S = 10.0
 
 
 class _Resident:
-    __slots__ = ("actor", "ended", "has_started", "killed", "spec", "started", "timer")
+    __slots__ = ("actor", "ended", "killed", "spec", "started", "timer")
 
     def __init__(self, spec: ChildSpec, actor: ComponentActor) -> None:
         self.spec = spec
         self.actor = actor
         self.timer: Timer | None = None
         self.killed = False
-        self.has_started = False
         loop = asyncio.get_running_loop()
         # The first start: done without a value, or with the reason for which it failed.
         self.started: asyncio.Future[ExitReason | None] = loop.create_future()
@@ -191,7 +191,6 @@ class Supervisor:
         if self._residents.get(resident.spec.name) is not resident:
             return  # given up as unkillable while it started; the stop request awaits it in its mailbox
         self._node.child_started(resident.spec.name, incarnation, self._clock.now())
-        resident.has_started = True
         self._say(resident, "started", "")
         if not resident.started.done():
             resident.started.set_result(None)
@@ -201,7 +200,7 @@ class Supervisor:
             return  # it was given up as unkillable, and has ended at last
         if self._is_abandoned:
             self._perform(self._node.shut_down())
-        if not reason.is_clean and resident.has_started:
+        if reason.kind is ExitKind.ERROR:
             self._say(resident, "failed", str(reason))
         self._perform(self._node.child_ended(resident.spec.name, incarnation, reason, self._clock.now()))
 

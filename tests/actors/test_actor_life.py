@@ -386,7 +386,7 @@ async def test_first_start_that_fails_is_told_and_not_retried() -> None:
     async with open_house() as house:
         ref = await house.start(factory)
         assert str(house.start_failure) == "error: trap: start function failed"
-        assert isinstance(house.actors["a"].start_error, GuestTrap)
+        assert isinstance(house.actors["a"].last_error, GuestTrap)
         house.clock.advance(1_000)
         await settle()
         assert factory.attempts == 1

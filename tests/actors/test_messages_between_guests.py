@@ -11,7 +11,7 @@ from airssys_security.audit import MemorySink
 from airssys_security.capabilities import CapabilitySet
 from airssys_security.checks import CapabilityService
 from airssys_security.context import SecurityContext
-from airssys_security.decisions import Denied, Granted
+from airssys_security.decisions import Denied, Granted, Layer
 from airssys_security.manifest_values import MessageRule
 from airssys_security.requests import Request
 
@@ -35,8 +35,8 @@ class Party:
     def authorize(self, request: Request) -> Granted | Denied:
         return self.service.authorize(self.context, request)
 
-    def refuse(self, request: Request, reason: str, *, layer: str, evidence: str = "") -> Denied:
-        return self.service.refuse(self.context, request, reason, layer, evidence)  # type: ignore[arg-type]
+    def refuse(self, request: Request, reason: str, *, layer: Layer, evidence: str = "") -> Denied:
+        return self.service.refuse(self.context, request, reason, layer, evidence)
 
 
 @dataclass
