@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from airssys_actors.errors import LimitExceeded
 from airssys_actors.files.handles import Count
-from airssys_actors.interfaces.guest_log import GuestLog, LineBuffer, LogSink
+from airssys_actors.interfaces.guest_log import LINE_MAX_BYTES, GuestLog, LineBuffer, LogSink
 from airssys_actors.interfaces.rates import Rate
 
 if TYPE_CHECKING:
@@ -81,7 +81,9 @@ class Account:
 
     def __init__(self, quotas: Quotas) -> None:
         self.messages = Rate(quotas.messages_per_s, max(1.0, quotas.messages_per_s))
-        self.log = Rate(quotas.log_bytes_per_s, quotas.log_bytes_per_s)
+        # At least one line of the largest size fits, unless nothing may be written at all.
+        burst = max(quotas.log_bytes_per_s, 2 * LINE_MAX_BYTES) if quotas.log_bytes_per_s else 0
+        self.log = Rate(quotas.log_bytes_per_s, burst)
 
 
 @dataclass(eq=False, slots=True)

@@ -210,8 +210,9 @@ async def test_an_answer_never_depends_on_what_may_not_be_known(make_world: Call
         for name, path in asked:
             opened = await world.call(TYPES + "[method]descriptor.open-at", starts[name], FOLLOW, path, NONE, READ)
             if isinstance(opened, Ok):
-                answers.append(opened.value.name)
-                world.guest.drop(opened.value)
+                descriptor: Any = opened.value
+                answers.append(descriptor.name)
+                world.guest.drop(descriptor)
             else:
                 answers.append(opened.value)
         return answers

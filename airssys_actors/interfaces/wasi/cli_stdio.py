@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final
 
 from airssys_actors.engine.host import HostFunction, HostInterface
 from airssys_actors.engine.values import Err, Ok
 from airssys_actors.interfaces.wasi import WASI_VERSIONS
 from airssys_actors.interfaces.wasi.io_poll import AlwaysReady, Pollable
-from airssys_actors.interfaces.wasi.io_streams import CLOSED, WRITE_MAX_BYTES, Bytes
+from airssys_actors.interfaces.wasi.io_streams import CLOSED, WRITE_MAX_BYTES, Bytes, Later
 
 if TYPE_CHECKING:
     from airssys_actors.interfaces.guest import Guest
@@ -43,9 +44,15 @@ class LogOutput:
     def permit(self) -> int:
         return WRITE_MAX_BYTES
 
-    def write(self, guest: Guest, contents: Bytes) -> Ok:
-        self._lines.write(contents)
-        return Ok()
+    def write(self, guest: Guest, contents: Bytes) -> Later:
+        return Ok() if self._lines.write(contents) else self._drain()
+
+    async def _drain(self) -> Ok | Err:
+        """The guest waits while its lines are passed on by the piece; the event loop has its turn between them."""
+        while True:
+            await asyncio.sleep(0)
+            if self._lines.drain():
+                return Ok()
 
     def pollable(self) -> Pollable:
         return AlwaysReady()

@@ -5,7 +5,7 @@ Reading a file may wait for the disk even where the WIT says that it does not bl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from airssys_actors.engine.host import HostFunction, HostInterface
@@ -45,8 +45,8 @@ class OutputStream(Protocol):
     def permit(self) -> int | Err:
         """Say how many bytes the next write may have, or why there can be none."""
 
-    def write(self, guest: Guest, contents: Bytes) -> Ok | Err:
-        """Take the bytes."""
+    def write(self, guest: Guest, contents: Bytes) -> Later:
+        """Take the bytes. What is answered with later is Ok or Err too."""
 
     def pollable(self) -> Pollable:
         """Make what is ready when something may be written."""
@@ -54,23 +54,20 @@ class OutputStream(Protocol):
     def close(self) -> object: ...
 
 
-def _then(first: Later, follow: Callable[[Ok | Err], Ok | Err]) -> Later:
-    return follow(first) if isinstance(first, Ok | Err) else _then_later(first, follow)
-
-
-async def _then_later(first: Coroutine[Any, Any, Ok | Err], follow: Callable[[Ok | Err], Ok | Err]) -> Ok | Err:
-    return follow(await first)
+async def _settled(later: Later) -> Ok | Err:
+    return later if isinstance(later, Ok | Err) else await later
 
 
 def _read(guest: Guest, stream: InputStream, count: int) -> Later:
     return stream.read(guest, count) if count else Ok(b"")
 
 
-def _skip(guest: Guest, stream: InputStream, count: int) -> Later:
-    def length(outcome: Ok | Err) -> Ok | Err:
-        return Ok(len(outcome.value)) if isinstance(outcome, Ok) else outcome  # type: ignore[arg-type]
-
-    return _then(_read(guest, stream, count), length)
+async def _skip(guest: Guest, stream: InputStream, count: int) -> Ok | Err:
+    found = await _settled(_read(guest, stream, count))
+    if isinstance(found, Err):
+        return found
+    contents: Bytes = found.value  # type: ignore[assignment]  # what reading answers with
+    return Ok(len(contents))
 
 
 def _subscribe(guest: Guest, stream: InputStream | OutputStream) -> Pollable:
@@ -84,7 +81,7 @@ def _check_write(guest: Guest, stream: OutputStream) -> Ok | Err:
     return permitted if isinstance(permitted, Err) else Ok(permitted)
 
 
-def _write(guest: Guest, stream: OutputStream, contents: Bytes) -> Ok | Err:
+def _write(guest: Guest, stream: OutputStream, contents: Bytes) -> Later:
     if len(contents) > WRITE_MAX_BYTES:
         raise GuestTrap(f"a write of {len(contents)} bytes, where {WRITE_MAX_BYTES} were permitted")
     return stream.write(guest, contents)
@@ -95,25 +92,22 @@ def _flush(guest: Guest, stream: OutputStream) -> Ok | Err:
     return permitted if isinstance(permitted, Err) else Ok()
 
 
-def _write_zeroes(guest: Guest, stream: OutputStream, count: int) -> Ok | Err:
+def _write_zeroes(guest: Guest, stream: OutputStream, count: int) -> Later:
     if count > WRITE_MAX_BYTES:
         raise GuestTrap(f"a write of {count} zeroes, where {WRITE_MAX_BYTES} were permitted")
     return stream.write(guest, bytes(count))
 
 
-def _splice(guest: Guest, stream: OutputStream, source: InputStream, count: int) -> Later:
+async def _splice(guest: Guest, stream: OutputStream, source: InputStream, count: int) -> Ok | Err:
     permitted = stream.permit()
     if isinstance(permitted, Err):
         return permitted
-
-    def write(outcome: Ok | Err) -> Ok | Err:
-        if isinstance(outcome, Err):
-            return outcome
-        contents: Bytes = outcome.value  # type: ignore[assignment]
-        written = stream.write(guest, contents)
-        return Ok(len(contents)) if isinstance(written, Ok) else written
-
-    return _then(_read(guest, source, min(count, permitted)), write)
+    found = await _settled(_read(guest, source, min(count, permitted)))
+    if isinstance(found, Err):
+        return found
+    contents: Bytes = found.value  # type: ignore[assignment]  # what reading answers with
+    written = await _settled(stream.write(guest, contents))
+    return Ok(len(contents)) if isinstance(written, Ok) else written
 
 
 STREAMS: Final = HostInterface(
@@ -126,13 +120,13 @@ STREAMS: Final = HostInterface(
         "[method]input-stream.blocking-skip": HostFunction(_skip, waits=True),
         "[method]input-stream.subscribe": HostFunction(_subscribe),
         "[method]output-stream.check-write": HostFunction(_check_write),
-        "[method]output-stream.write": HostFunction(_write),
-        "[method]output-stream.blocking-write-and-flush": HostFunction(_write),
+        "[method]output-stream.write": HostFunction(_write, waits=True),
+        "[method]output-stream.blocking-write-and-flush": HostFunction(_write, waits=True),
         "[method]output-stream.flush": HostFunction(_flush),
         "[method]output-stream.blocking-flush": HostFunction(_flush),
         "[method]output-stream.subscribe": HostFunction(_subscribe),
-        "[method]output-stream.write-zeroes": HostFunction(_write_zeroes),
-        "[method]output-stream.blocking-write-zeroes-and-flush": HostFunction(_write_zeroes),
+        "[method]output-stream.write-zeroes": HostFunction(_write_zeroes, waits=True),
+        "[method]output-stream.blocking-write-zeroes-and-flush": HostFunction(_write_zeroes, waits=True),
         "[method]output-stream.splice": HostFunction(_splice, waits=True),
         "[method]output-stream.blocking-splice": HostFunction(_splice, waits=True),
     },
