@@ -77,10 +77,10 @@ class Host:
         # Set by __aenter__, in this order.
         self._state: StateFolder
         self._audit_log: AuditLog | None = None
+        self._engine: Engine | None = None
         self._audit: AuditSink
         self._pool: FilePool
         self._storage: SqliteStorage
-        self._engine: Engine
         self._interfaces: Sequence[HostInterface]
         self._own_paths: list[str]
         self._never: CapabilitySet
@@ -124,7 +124,7 @@ class Host:
         stack.push_async_callback(self._storage.aclose)
         cache_folder = config.cache_folder or _user_cache_folder()
         self._engine = Engine(cache_folder, compile_limits=config.compile_limits)
-        stack.callback(self._engine.close)
+        stack.callback(self._close_engine, self._engine)
         self._interfaces = all_interfaces()
         self._own_paths = await in_thread(lambda: self._find_own_paths(cache_folder))
         self._never = never_list(self._own_paths)
@@ -147,18 +147,35 @@ class Host:
                     for unit in reversed(list(self._units.values())):
                         await unit.supervisor.shut_down()
         finally:
-            # Shielded, and bounded by the actors' own deadlines: what is not cleaned up here stays for ever.
-            with anyio.CancelScope(shield=True):
+            try:
                 await self._end_all()
-                await self._stack.aclose()
+                await self._tasks.__aexit__(None, None, None)
+            finally:
+                # Shielded: what is not let go here stays for ever.
+                with anyio.CancelScope(shield=True):
+                    await self._stack.aclose()
 
     async def _end_all(self) -> None:
-        units = list(self._units.values())
-        for unit in units:
-            unit.supervisor.kill_all()
-        for unit in units:
-            await unit.supervisor.exited
-        await self._tasks.__aexit__(None, None, None)
+        """Kill every actor and wait until the last has ended: bounded by the actors' own deadlines.
+
+        A cancellation that comes meanwhile is passed on afterwards: the engine must not be closed under a guest.
+        """
+        supervisors = [unit.supervisor for unit in self._units.values()]
+        for supervisor in supervisors:
+            supervisor.kill_all()
+        cancelled: asyncio.CancelledError | None = None
+        with anyio.CancelScope(shield=True):
+            while waiting := [each.exited for each in supervisors if not each.exited.done()]:
+                try:
+                    await asyncio.wait(waiting)
+                except asyncio.CancelledError as error:
+                    cancelled = error
+        if cancelled is not None:
+            raise cancelled
+
+    def _close_engine(self, engine: Engine) -> None:
+        engine.close()
+        self._engine = None  # a host that is kept to ask for its statistics keeps no machine code
 
     def _open_audit(self) -> AuditLog:
         path = self._config.audit_file or self._state.path / "audit.jsonl"
@@ -242,7 +259,7 @@ class Host:
         """Take a snapshot of the whole host."""
         return HostStatistics(
             actors=self.children(),
-            instances=self._engine.statistics().stores if self._was_opened else 0,
+            instances=self._engine.statistics().stores if self._engine is not None else 0,
             audit_failure=self._audit_log.failure if self._audit_log is not None else "",
         )
 
@@ -275,6 +292,8 @@ class Host:
 
     async def _load_component(self, package: Package, path: Path) -> Component:
         wasm = path.parent / package.manifest.component.wasm
+        if self._engine is None:
+            raise HostClosed("the host was closed while a component was being loaded")
         try:
             component = await self._engine.load(package.wasm, self._interfaces)
             require_handler(component, str(wasm))

@@ -200,8 +200,10 @@ class ComponentActor:
         """Take note that it will not run again. Nobody is left waiting."""
         if self._end_reason is None:
             self._end_reason = reason
-            # Whoever keeps a reference to ask how it ended must not keep its code and its files with it.
+            # Whoever keeps a reference to ask how it ended must not keep its code and its files with it; tracebacks
+            # hold the frames in which they were.
             self._factory = None
+            _drop_tracebacks(self.last_error)
         self.mailbox.close()
         self._fail_waiting(reason)
 
@@ -325,3 +327,9 @@ class ComponentActor:
 
     def _say(self, event: str, reason: str) -> None:
         report_safely(self._report, Incident(self.id, self.incarnation, event, reason))
+
+
+def _drop_tracebacks(error: BaseException | None) -> None:
+    while error is not None and error.__traceback__ is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__

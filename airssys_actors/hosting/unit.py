@@ -24,7 +24,7 @@ from airssys_actors.actors.ref import ActorRef
 from airssys_actors.actors.registry import Resident
 from airssys_actors.actors.supervisor import Supervisor
 from airssys_actors.engine.cpu import CpuAccount
-from airssys_actors.errors import CallTimeout, GuestTimeExceeded, GuestTrap
+from airssys_actors.errors import CallTimeout, GuestError, GuestTimeExceeded, GuestTrap
 from airssys_actors.files.space import FileSpace
 
 from .statistics import ActorStatistics
@@ -70,8 +70,11 @@ class Unit:
             case "started":
                 log.debug("incarnation {} runs", incident.incarnation)
             case "failed":
-                self._record(_kind_of(self.actor.last_error), incident)
-                log.warning("incarnation {} ended: {}", incident.incarnation, incident.reason)
+                error = self.actor.last_error
+                self._record(_kind_of(error), incident)
+                # A host function that raised is a defect of the host, and is shown with all that is known of it.
+                cause = error.__cause__ if isinstance(error, GuestError) else error
+                log.opt(exception=cause).warning("incarnation {} ended: {}", incident.incarnation, incident.reason)
             case "restart":
                 log.info("will be restarted: {}", incident.reason)
             case "stopped" | "ended":

@@ -48,11 +48,11 @@ def require_handler(component: Component, name: str) -> None:
     if exported is None:
         others = ", ".join(sorted(component.exports)) or "nothing"
         raise ExportMissing(
-            f"{name} is no actor: it does not export {HANDLE.replace('#', '.')}; it exports {others}. "
+            f"{name} is no actor: it does not export {HANDLE}; it exports {others}. "
             f"Build it against the world airssys:actor/actor"
         )
     if tuple(kind for _, kind in exported.params) != (_MESSAGE,) or exported.result != _HANDLED:
-        raise ExportMissing(f"{name} exports {HANDLE.replace('#', '.')}, but of another type: {_show(exported)}")
+        raise ExportMissing(f"{name} exports {HANDLE}, but of another type: {_show(exported)}")
 
 
 def _show(kind: FuncType) -> str:
