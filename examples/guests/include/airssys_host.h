@@ -72,6 +72,8 @@ void import_open_bucket(const char *name, size_t name_size, store_result_t *resu
 IMPORT("wasi:keyvalue/store@0.2.0-draft", "[method]bucket.set")
 void import_bucket_set(bucket_t, const char *key, size_t key_size, const char *value, size_t value_size, store_result_t *);
 
+IMPORT("wasi:keyvalue/store@0.2.0-draft", "[resource-drop]bucket") void drop_bucket(bucket_t);
+
 static inline store_outcome_t store_outcome(const store_result_t *result) {
   if (!result->is_error) return STORED;
   store_outcome_t error = (store_outcome_t)(result->value & 0xff);
