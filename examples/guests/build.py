@@ -208,7 +208,7 @@ def _digest_of_inputs(folder: Path, source: GuestSource) -> str:
         inputs += INCLUDE.glob("*.h")
     for path in sorted(inputs):
         content = path.read_bytes()
-        digest.update(f"{path.relative_to(ROOT)} {len(content)}\n".encode())
+        digest.update(f"{os.path.relpath(path, ROOT)} {len(content)}\n".encode())
         digest.update(content)
     return digest.hexdigest()
 
