@@ -134,7 +134,7 @@ async def test_a_guest_in_c_reads_what_the_model_says_by_whatever_path_a_message
             found = await read(reader, way, path if way == "raw" else f"{folder}/data/{path}")
             assert found == expected, (way, path)
             outcomes[found is not None] += 1
-        assert len(os.listdir("/proc/self/fd")) == descriptors
+        assert len(os.listdir("/proc/self/fd")) <= descriptors  # an earlier test may still be closing its own
         (statistics,) = host.children()
     assert min(outcomes.values()) > PATHS // 50, outcomes
     assert statistics.restarts == 0
