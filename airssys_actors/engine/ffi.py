@@ -86,7 +86,7 @@ store_delete = _function("wasmtime_store_delete", None, _P)
 store_context = _function("wasmtime_store_context", _P, _P, quick=True)
 store_limiter = _function("wasmtime_store_limiter", None, _P, c_int64, c_int64, c_int64, c_int64, c_int64)
 set_epoch_deadline = _function("wasmtime_context_set_epoch_deadline", None, _P, c_uint64, quick=True)
-epoch_yields = _function("wasmtime_context_epoch_deadline_async_yield_and_update", _P, _P, c_uint64, quick=True)
+epoch_yields = _function("wasmtime_context_epoch_deadline_async_yield_and_update", None, _P, c_uint64, quick=True)
 
 module_deserialize = _function("wasmtime_module_deserialize", _P, _P, _P, _N, _P)
 module_delete = _function("wasmtime_module_delete", None, _P)
