@@ -22,7 +22,7 @@ __all__ = ("DONE", "WAITING", "Border", "Lowering")
 
 DONE = 0
 WAITING = 0xFFFFFFFF
-"""States that a glued callback answers; any other is an alignment: the guest's realloc is wanted, of the second value."""
+"""States that a glued callback answers; any other is an alignment, and the second value the size to allocate."""
 
 Lowering: TypeAlias = "Generator[tuple[int, int], int | None, None]"
 """A value being written: yields (alignment, length), is sent the pointer."""
@@ -38,6 +38,11 @@ class Border:
     def __init__(self) -> None:
         self.views = RawViews()
         self.current: Instance = None  # type: ignore[assignment]  # set before each entry into a guest
+
+    def forget(self) -> None:
+        """Let go of the last instance: the engine closes."""
+        self.current = None  # type: ignore[assignment]
+        self.views.clear()
 
     def fail(self, failure: BaseException) -> int:
         """Keep ``failure`` for the call, and answer the trap that ends it."""

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar, TypeVarTuple
 from weakref import WeakValueDictionary
-
-import anyio.to_thread
-from loguru import logger
 
 from airssys_actors.engine import ffi
 from airssys_actors.engine.compile_cache import Blob, CompileCache
@@ -28,6 +26,9 @@ from airssys_actors.engine.runtime import Runtime
 from airssys_actors.errors import HostClosed
 
 __all__ = ("Engine", "EngineStatistics")
+
+_Arguments = TypeVarTuple("_Arguments")
+_Answer = TypeVar("_Answer")
 
 
 class EngineStatistics(NamedTuple):
@@ -58,6 +59,7 @@ class Engine:
         self._loaded: WeakValueDictionary[tuple[bytes, int], Component] = WeakValueDictionary()
         self._loading: dict[tuple[bytes, int], asyncio.Lock] = {}
         self._closed = False
+        self._threads = ThreadPoolExecutor(1, "airssys-loader")
 
     async def load(self, data: bytes, interfaces: Sequence[HostInterface]) -> Component:
         """Validate, compile and link a component. The same bytes with the same ``interfaces`` object are loaded once.
@@ -69,7 +71,7 @@ class Engine:
         """
         if self._closed:
             raise HostClosed("the engine is closed")
-        digest = await anyio.to_thread.run_sync(_digest, data)
+        digest = await self._in_thread(_digest, data)
         key = (digest, id(interfaces))
         lock = self._loading.setdefault(key, asyncio.Lock())
         try:
@@ -98,10 +100,11 @@ class Engine:
     def close(self) -> None:
         """Kill what runs, free every instance, end the ticker's thread. Safe to repeat."""
         self._closed = True
+        self._threads.shutdown(cancel_futures=True)
         self._runtime.close()
 
     async def _load(self, data: bytes, digest: bytes, interfaces: Sequence[HostInterface]) -> Component:
-        in_thread = anyio.to_thread.run_sync
+        in_thread = self._in_thread
         known: dict[str, bytes] = {}
         if self._cache is not None:
             known = {blob.name: bytes(blob.code) for blob in await in_thread(self._cache.load, digest) or ()}
@@ -115,10 +118,13 @@ class Engine:
             for name, module in zip(names, program.modules, strict=True):
                 if name not in known:
                     known[name] = await session.compile(module)
-        logger.debug("compiled component {}", digest.hex())
         if self._cache is not None:
-            await in_thread(self._cache.store, digest, [Blob(name, code) for name, code in known.items()])
+            await in_thread(self._cache.store, digest, [Blob(name, known[name]) for name in dict.fromkeys(names)])
         return await in_thread(self._made, program, [known[name] for name in names])
+
+    async def _in_thread(self, work: Callable[[*_Arguments], _Answer], *arguments: *_Arguments) -> _Answer:
+        """Run blocking work in the engine's own thread, which ends with it."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
 
     def _link(self, data: bytes, interfaces: Sequence[HostInterface]) -> tuple[Program, list[str]]:
         program = link(decode(data), interfaces, self._runtime.border)

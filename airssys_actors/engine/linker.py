@@ -63,7 +63,7 @@ class LinkedStep:
 
 @dataclass(slots=True)
 class LinkedExport:
-    """``position`` is the core function, or the glue around it; ``params`` and ``results`` are those of that function."""
+    """``position`` is the core function, or the glue around it, which ``params`` and ``results`` describe."""
 
     name: str
     type: FuncType

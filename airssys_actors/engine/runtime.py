@@ -50,3 +50,4 @@ class Runtime:
         self.scheduler.close()
         self.ticker.close()
         self.bury()
+        self.border.forget()

@@ -13,7 +13,7 @@ from airssys_actors.errors import GuestTrap
 __all__ = ("GuestExit", "take_error", "take_trap", "trap_from")
 
 
-class GuestExit(Exception):  # noqa: N818  it is not an error: a guest ends itself by wasi:cli/exit
+class GuestExit(Exception):
     """Raised by ``wasi:cli/exit``; it leaves the call as itself. ``status`` is the guest's own."""
 
     def __init__(self, status: int) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from airssys_actors.engine.cpu import HIGH, LOW, CpuAccount
+from airssys_actors.engine.cpu import CpuAccount
 from airssys_actors.engine.engine import Engine
 from airssys_actors.engine.host import HostFunction, HostInterface
 from airssys_actors.engine.instance import Instance
@@ -384,22 +384,3 @@ async def test_an_account_outlives_its_instances_and_counts_their_time(waits: An
         with pytest.raises(GuestTimeExceeded):
             await instance.call(f"{_G}spin")
         assert account.used_ns - before >= 5_000_000
-
-
-async def test_a_low_priority_guest_waits_for_the_others(waits: Any) -> None:
-    order = []
-
-    async def run(name: str, priority: int) -> None:
-        instance = await waits(_host(), account=CpuAccount(priority=priority))
-        ready.release()
-        await go.wait()
-        await instance.call(f"{_G}compute-wait-compute", 3_000_000)
-        order.append(name)
-
-    go, ready = asyncio.Event(), asyncio.Semaphore(0)
-    tasks = [asyncio.ensure_future(run(name, p)) for name, p in (("low", LOW), ("high", HIGH), ("high", HIGH))]
-    for _ in tasks:
-        await ready.acquire()
-    go.set()
-    await asyncio.gather(*tasks)
-    assert order == ["high", "high", "low"]

@@ -375,8 +375,7 @@ def descriptors() -> dict[str, str]:
 
 
 def threads() -> set[str]:
-    # anyio keeps its idle worker threads for the loop's life; they are not the host's.
-    return {thread.name for thread in threading.enumerate() if not thread.name.startswith("AnyIO worker")}
+    return {thread.name for thread in threading.enumerate()}
 
 
 @asynccontextmanager

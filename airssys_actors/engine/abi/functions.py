@@ -52,7 +52,7 @@ def _compile(source: str, constants: dict[str, object], name: str) -> dict[str, 
 
 @dataclass(frozen=True, slots=True)
 class HostCode:
-    """``bind(border, function)`` makes the callback. ``glued``: it may wait or allocate, and answers to a glue module."""
+    """``bind(border, function)`` makes the callback; a ``glued`` one may wait or allocate, and answers to glue."""
 
     signature: Signature
     glued: bool

@@ -194,7 +194,7 @@ def allocates(kind: ValType | None) -> bool:
 
 @lru_cache(maxsize=4096)
 def leaf_count(kind: ValType) -> int:
-    """How many Python values one value of this type costs at most, lists counted as one: the unit of the element limit."""
+    """How many Python values one value of this type costs at most, a list counting as one: what ``elements`` limits."""
     if (fields := fields_of(kind)) is not None:
         return 1 + sum(leaf_count(field) for _, field in fields)
     if (cases := cases_of(kind)) is not None:

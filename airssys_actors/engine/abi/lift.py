@@ -80,7 +80,7 @@ class Lifter(Source):
             return self._sequence(kind, pointer, length)
         if (fields := fields_of(kind)) is not None:
             return self._build(kind, [(name, self.flat(field, indices)) for name, field in fields])
-        if (cases := cases_of(kind)) is not None:
+        if cases_of(kind) is not None:
             discriminant = self.fresh()
             self.emit(f"{discriminant} = {self.slots.at(indices.pop(0), 'u32')}")
             mine = [indices.pop(0) for _ in flatten(kind)[1:]]
