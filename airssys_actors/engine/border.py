@@ -9,6 +9,7 @@ One border belongs to one engine and is used by its event loop's thread alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Generator
+from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airssys_actors.engine import ffi
@@ -27,22 +28,36 @@ WAITING = 0xFFFFFFFF
 Lowering: TypeAlias = "Generator[tuple[int, int], int | None, None]"
 """A value being written: yields (alignment, length), is sent the pointer."""
 
+_CALLS_BETWEEN_LOOKS = 8
 _HOST_TRAP = b"the host ended this call"
 
 
 class Border:
     """``current`` is the instance whose guest code runs, or ran last."""
 
-    __slots__ = ("current", "views")
+    __slots__ = ("_slice_ns", "calls", "current", "slice_start_ns", "views")
 
-    def __init__(self) -> None:
+    def __init__(self, slice_ns: int) -> None:
         self.views = RawViews()
+        self._slice_ns = slice_ns
+        self.calls = _CALLS_BETWEEN_LOOKS
+        self.slice_start_ns = 0
         self.current: Instance = None  # type: ignore[assignment]  # set before each entry into a guest
 
     def forget(self) -> None:
         """Let go of the last instance: the engine closes."""
         self.current = None  # type: ignore[assignment]
         self.views.clear()
+
+    def pace(self, current: Instance) -> None:
+        """Every few host calls: have a guest yield that has run for a slice, as the ticker would.
+
+        The ticker's thread needs the GIL. A guest that calls the host all the time lets go of it only for moments in
+        which that thread does not wake up, so such a guest has to be stopped from here.
+        """
+        self.calls = _CALLS_BETWEEN_LOOKS
+        if perf_counter_ns() - self.slice_start_ns > self._slice_ns:
+            ffi.set_epoch_deadline(current.context, 0)
 
     def fail(self, failure: BaseException) -> int:
         """Keep ``failure`` for the call, and answer the trap that ends it."""

@@ -60,7 +60,7 @@ class Fiber:
         if ticker.parked:
             ticker.wake()
         self.polling = runtime.polling = True
-        start = perf_counter_ns()
+        start = runtime.border.slice_start_ns = perf_counter_ns()
         finished: bool = ffi.future_poll(self.future)
         spent = perf_counter_ns() - start
         self.polling = runtime.polling = False

@@ -333,6 +333,9 @@ def _resource_new(border: Border, resource: ResourceType) -> Callable[..., int]:
     def callback(_env: int, _caller: int, raw: int, _count: int) -> int:
         try:
             current, words = border.current, views[raw].u32
+            border.calls -= 1
+            if border.calls < 0:
+                border.pace(current)
             if current.locked:
                 raise border.cannot_leave()
             words[0] = current.handles.add(True, words[0], resource)
@@ -348,8 +351,11 @@ def _resource_rep(border: Border, resource: ResourceType) -> Callable[..., int]:
 
     def callback(_env: int, _caller: int, raw: int, _count: int) -> int:
         try:
-            words = views[raw].u32
-            words[0] = border.current.handles.thing(words[0], resource)
+            current, words = border.current, views[raw].u32
+            border.calls -= 1
+            if border.calls < 0:
+                border.pace(current)
+            words[0] = current.handles.thing(words[0], resource)
         except BaseException as failure:
             return border.fail(failure)
         return 0
@@ -363,6 +369,9 @@ def _resource_drop(border: Border, resource: ResourceType, dropped: Dropped | No
     def callback(_env: int, _caller: int, raw: int, _count: int) -> int:
         try:
             current = border.current
+            border.calls -= 1
+            if border.calls < 0:
+                border.pace(current)
             if current.locked:
                 raise border.cannot_leave()
             owned, thing = current.handles.remove(views[raw].u32[0], resource)
@@ -382,6 +391,9 @@ def _resource_remove(border: Border, resource: ResourceType) -> Callable[..., in
     def callback(_env: int, _caller: int, raw: int, _count: int) -> int:
         try:
             current, words = border.current, views[raw].u32
+            border.calls -= 1
+            if border.calls < 0:
+                border.pace(current)
             if current.locked:
                 raise border.cannot_leave()
             owned, rep = current.handles.remove(words[4], resource)

@@ -131,6 +131,21 @@ async def test_a_spinning_guest_leaves_the_loop_to_others(waits: Any) -> None:
     assert instance.is_consumed
 
 
+async def test_a_guest_that_calls_the_host_without_end_leaves_the_loop_to_others(waits: Any) -> None:
+    """No tick reaches it: the ticker's thread hardly ever gets the interpreter. Its slices end all the same."""
+    instance = await waits(_host())
+    calls = asyncio.ensure_future(instance.call(f"{_G}numbers", 0xFFFFFFFF))
+    slices = []
+    for _ in range(200):
+        await asyncio.sleep(0)
+        slices.append(instance._fiber.spent_ns)
+    calls.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await calls
+    assert len(set(slices)) > 50
+    assert instance.is_consumed
+
+
 async def test_a_call_is_stopped_by_its_timeout_whether_it_computes_or_waits(waits: Any) -> None:
     cancelled = []
 

@@ -99,6 +99,8 @@ def host_code(kind: FuncType, memory: int, encoding: StringEncoding, waits: bool
         "    def callback(_env, _caller, raw, _count):\n"
         "        try:\n"
         "            cur = border.current\n"
+        "            border.calls -= 1\n"
+        "            if border.calls < 0: border.pace(cur)\n"
         "            if cur.locked: raise border.cannot_leave()\n"
         f"            W = views[raw]; mem = cur.mem{memory}\n"
         f"{lifter.text(12)}"
