@@ -28,20 +28,22 @@ WAITING = 0xFFFFFFFF
 Lowering: TypeAlias = "Generator[tuple[int, int], int | None, None]"
 """A value being written: yields (alignment, length), is sent the pointer."""
 
-_CALLS_BETWEEN_LOOKS = 8
+_MOST_CALLS_BETWEEN = 7
+_SLOW_NS = 100_000
 _HOST_TRAP = b"the host ended this call"
 
 
 class Border:
     """``current`` is the instance whose guest code runs, or ran last."""
 
-    __slots__ = ("_slice_ns", "calls", "current", "slice_start_ns", "views")
+    __slots__ = ("_looked_ns", "_slice_ns", "_start_ns", "_stride", "calls", "current", "views")
 
     def __init__(self, slice_ns: int) -> None:
         self.views = RawViews()
         self._slice_ns = slice_ns
-        self.calls = _CALLS_BETWEEN_LOOKS
-        self.slice_start_ns = 0
+        self._start_ns = self._looked_ns = self._stride = 0
+        self.calls = 0
+        """Host calls to come before the next look at the clock."""
         self.current: Instance = None  # type: ignore[assignment]  # set before each entry into a guest
 
     def forget(self) -> None:
@@ -49,14 +51,23 @@ class Border:
         self.current = None  # type: ignore[assignment]
         self.views.clear()
 
+    def begin_slice(self, current: Instance) -> int:
+        """Called before each entry into a guest; the time of it, in nanoseconds."""
+        self.current = current
+        self.calls = self._stride = 0
+        self._start_ns = self._looked_ns = now = perf_counter_ns()
+        return now
+
     def pace(self, current: Instance) -> None:
-        """Every few host calls: have a guest yield that has run for a slice, as the ticker would.
+        """Every few host calls, every one when they are slow: have a guest yield that has run for a slice.
 
         The ticker's thread needs the GIL. A guest that calls the host all the time lets go of it only for moments in
         which that thread does not wake up, so such a guest has to be stopped from here.
         """
-        self.calls = _CALLS_BETWEEN_LOOKS
-        if perf_counter_ns() - self.slice_start_ns > self._slice_ns:
+        now = perf_counter_ns()
+        self._stride = min(2 * self._stride + 1, _MOST_CALLS_BETWEEN) if now - self._looked_ns < _SLOW_NS else 0
+        self.calls, self._looked_ns = self._stride, now
+        if now - self._start_ns > self._slice_ns:
             ffi.set_epoch_deadline(current.context, 0)
 
     def fail(self, failure: BaseException) -> int:

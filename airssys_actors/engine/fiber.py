@@ -54,13 +54,12 @@ class Fiber:
     def slice(self) -> bool:
         """Run the guest until it finishes (True), yields or waits (False). Raises when it computed for too long."""
         runtime = self._runtime
-        runtime.border.current = self._instance
         ticker = runtime.ticker
         ticker.beats += 1
         if ticker.parked:
             ticker.wake()
         self.polling = runtime.polling = True
-        start = runtime.border.slice_start_ns = perf_counter_ns()
+        start = runtime.border.begin_slice(self._instance)
         finished: bool = ffi.future_poll(self.future)
         spent = perf_counter_ns() - start
         self.polling = runtime.polling = False

@@ -139,6 +139,7 @@ class Instance:
             if yields:
                 await self._start(step, imports, handle_at)
             else:
+                component.runtime.border.current = self
                 error = ffi.instance_new(context, step.module, imports, step.count, handle_at, trap_at)
                 if error or trap.value:
                     raise trap_from(error, trap.value, None)
