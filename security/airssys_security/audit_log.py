@@ -17,7 +17,7 @@ from time import monotonic, time_ns
 from types import TracebackType
 from typing import Final
 
-from airssys_security.audit import EventRecord, Fact, Record
+from airssys_security.audit import CheckRecord, EventRecord, Fact, Record
 from airssys_security.errors import AuditUnavailable
 from airssys_security.ocsf import Encoder
 
@@ -34,13 +34,23 @@ _SHARE: Final = 4
 
 
 class _Account:
-    """What one component has in the queue. Each counter has one writer, so that no lock is needed."""
+    """What one component has in the queue, by weight, and how many of its records were refused."""
 
-    __slots__ = ("refused", "reported", "taken", "written")
+    __slots__ = ("pending", "refused")
 
     def __init__(self) -> None:
-        self.taken = self.refused = 0  # counted where records are appended
-        self.written = self.reported = 0  # counted in the writer's thread
+        self.pending = self.refused = 0
+
+
+def _name(record: Record) -> str:
+    return "" if record.context is None else record.context.component_id
+
+
+def _weight(record: Record) -> int:
+    """Count a record as one, and one more for each 256 characters that a stranger chose: memory is what is shared."""
+    if type(record) is CheckRecord:
+        return 1 + (len(record.decision.request.resource) + len(record.evidence) >> 8)
+    return 1
 
 
 def _open(path: Path) -> int:
@@ -93,8 +103,10 @@ class AuditLog:
         _end_line(self._descriptor, path)
         self._write = write
         self._capacity = capacity
-        self._share = max(1, capacity // _SHARE)
+        self._share = max(64, capacity // _SHARE)
         self._queue: deque[Record | threading.Event] = deque()
+        self._lock = threading.Lock()
+        self._pending = 0
         self._accounts: dict[str, _Account] = {}
         self._encoder = Encoder(product_version)
         self._wake = threading.Event()
@@ -115,25 +127,27 @@ class AuditLog:
 
     def append(self, record: Record, /) -> bool:
         """Take a record; False if it was not taken. Never raises, and waits only for a writer that falls behind."""
-        context = record.context
-        name = "" if context is None else context.component_id
-        account = self._accounts.get(name)
-        if account is None:
-            account = self._accounts.setdefault(name, _Account())
-        queue = self._queue
-        if account.taken - account.written >= self._share or len(queue) >= self._capacity:
-            self._await_progress()
-        if (
-            account.taken - account.written >= self._share
-            or len(queue) >= self._capacity
-            or self._failure
-            or self._closing
-        ):
-            account.refused += 1
+        if self._take(record):
+            return True
+        self._await_progress()
+        if self._take(record):
+            return True
+        with self._lock:
+            self._accounts[_name(record)].refused += 1
             self._refusals = True
-            return False
-        account.taken += 1
-        queue.append(record)
+        return False
+
+    def _take(self, record: Record) -> bool:
+        weight, name = _weight(record), _name(record)
+        with self._lock:
+            account = self._accounts.get(name)
+            if account is None:
+                account = self._accounts[name] = _Account()
+            pending, total = account.pending + weight, self._pending + weight
+            if pending > self._share or total > self._capacity or self._failure or self._closing:
+                return False
+            account.pending, self._pending = pending, total
+            self._queue.append(record)
         if self._idle:  # set before the writer looks at the queue for the last time: no record is overlooked
             self._wake.set()
         return True
@@ -211,26 +225,34 @@ class AuditLog:
         queue = self._queue
         while queue and not self._failure:
             lines: list[bytes] = []
-            accounts: list[_Account] = []
+            records: list[Record] = []
             reached: list[threading.Event] = []
             while queue and len(lines) < _BATCH:
                 entry = queue.popleft()
                 if isinstance(entry, threading.Event):
                     reached.append(entry)
-                    continue
-                lines.append(self._line(entry))
-                accounts.append(self._accounts["" if entry.context is None else entry.context.component_id])
+                else:
+                    records.append(entry)
+                    lines.append(self._line(entry))
             if not self._put(b"".join(lines)):
                 return
-            for account in accounts:
-                account.written += 1
+            self._make_room(records)
             self._stalled = False
             self._progress.set()
             for event in reached:
                 event.set()
         if self._refusals:
-            self._refusals = False
             self._put(b"".join(self._lost()))
+
+    def _make_room(self, records: list[Record]) -> None:
+        weights: dict[str, int] = {}
+        for record in records:
+            name = _name(record)
+            weights[name] = weights.get(name, 0) + _weight(record)
+        with self._lock:
+            for name, weight in weights.items():
+                self._accounts[name].pending -= weight
+                self._pending -= weight
 
     def _line(self, record: Record) -> bytes:
         try:
@@ -246,13 +268,14 @@ class AuditLog:
             )
 
     def _lost(self) -> Iterator[bytes]:
-        for name, account in list(self._accounts.items()):
-            refused = account.refused
-            if refused > account.reported:
-                facts: dict[str, Fact] = {"what": "records were refused", "component": name}
-                facts["count"] = refused - account.reported
-                account.reported = refused
-                yield self._encoder.line(EventRecord(time_ns(), None, "lost", facts))
+        with self._lock:
+            self._refusals = False
+            refused = {name: account.refused for name, account in self._accounts.items() if account.refused}
+            for account in self._accounts.values():
+                account.refused = 0
+        for name, count in refused.items():
+            facts: dict[str, Fact] = {"what": "records were refused", "component": name, "count": count}
+            yield self._encoder.line(EventRecord(time_ns(), None, "lost", facts))
 
     def _put(self, data: bytes) -> bool:
         """Write all of it, however often it takes; False if the host closes while the disk still fails."""
