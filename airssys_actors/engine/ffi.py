@@ -106,7 +106,7 @@ memory_size = _function("wasmtime_memory_data_size", _N, _P, _P, quick=True)
 
 call_async = _function("wasmtime_func_call_async", _P, _P, _P, _P, _N, _P, _N, _P, _P, quick=True)
 future_poll = _function("wasmtime_call_future_poll", c_bool, _P)
-future_delete = _function("wasmtime_call_future_delete", None, _P)
+future_delete = _function("wasmtime_call_future_delete", None, _P, quick=True)
 
 trap_new = _function("wasmtime_trap_new", _P, _P, _N, quick=True)
 trap_delete = _function("wasm_trap_delete", None, _P)

@@ -35,14 +35,13 @@ class Outcome:
 class Fiber:
     """The calls of one instance, one at a time. ``future`` is wasmtime's unfinished call, 0 when there is none."""
 
-    __slots__ = ("_instance", "_runtime", "account", "future", "limit_ns", "name", "polling", "spent_ns", "turn")
+    __slots__ = ("_instance", "_runtime", "account", "future", "limit_ns", "name", "spent_ns", "turn")
 
     def __init__(self, instance: Instance, runtime: Runtime, account: CpuAccount, limit_s: float | None) -> None:
         self._instance, self._runtime, self.account = instance, runtime, account
         self.limit_ns = 0 if limit_s is None else int(limit_s * 1e9)
         self.future = 0
         self.name = ""
-        self.polling = False
         self.spent_ns = 0
         self.turn: asyncio.Future[bool] | None = None
 
@@ -58,11 +57,11 @@ class Fiber:
         ticker.beats += 1
         if ticker.parked:
             ticker.wake()
-        self.polling = runtime.polling = True
+        runtime.polling = True
         start = runtime.border.begin_slice(self._instance)
         finished: bool = ffi.future_poll(self.future)
         spent = perf_counter_ns() - start
-        self.polling = runtime.polling = False
+        runtime.polling = False
         self.spent_ns += spent
         self.account.charge(spent)
         runtime.scheduler.charge(spent)
@@ -72,12 +71,21 @@ class Fiber:
             raise GuestTimeExceeded(self.name, self.limit_ns / 1e9)
         return finished
 
-    async def run(self, future: int, name: str) -> None:
-        """Bring a call to its end. When this raises, the call is unfinished and must be killed."""
+    def begin(self, future: int, name: str) -> bool:
+        """Take a new call on, and run it at once if it may: True when that already brought it to its end.
+
+        When this or ``run`` raises, the call is unfinished and must be killed.
+        """
         self.future, self.name, self.spent_ns = future, name, 0
-        runtime, instance = self._runtime, self._instance
-        scheduler = runtime.scheduler
-        finished = self.slice() if scheduler.has_room(self) else await scheduler.turn(self)
+        if self._runtime.scheduler.has_room(self) and self.slice():
+            self._end()
+            return True
+        return False
+
+    async def run(self) -> None:
+        """Bring the call that began to its end."""
+        instance, scheduler, name = self._instance, self._runtime.scheduler, self.name
+        finished = False
         while not finished:
             pending = instance.pending
             if pending is not None:
@@ -107,7 +115,7 @@ class Fiber:
 
     def kill(self) -> None:
         """Drop an unfinished call: the guest is gone, and its store is dead. Safe to repeat."""
-        if self.polling:
+        if self._runtime.polling and self._runtime.border.current is self._instance:
             raise RuntimeError("a guest cannot be killed by a host function that it is calling")
         if self.future:
             self._end()

@@ -10,7 +10,7 @@ import asyncio
 import ctypes
 from collections.abc import Callable, Coroutine
 from ctypes import addressof, c_ubyte, c_void_p
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from loguru import logger
 
@@ -90,8 +90,8 @@ class Instance:
         self._store: int = 0
         self._externs = (c_ubyte * max(ffi.EXTERN_SIZE * component.program.externs, 1))()
         self._base = addressof(self._externs)
-        self._out = (c_void_p * 2)()
-        self._out_at = addressof(self._out)
+        ends = (c_void_p * 2)()  # where wasmtime puts a trap and an error; both stay zero until the call that fails
+        self._out, self._out_at = memoryview(ends).cast("B").cast("Q"), addressof(ends)
         self._buffers: dict[str, tuple[Any, int, Words]] = {}
         self._expired = False
         self._views = MemoryViews()
@@ -170,11 +170,11 @@ class Instance:
                 if error:
                     raise trap_from(error, None, None)
             out = self._out
-            out[0] = out[1] = None
             future = ffi.linker_instantiate_async(
                 linker, context, step.module, handle_at, self._out_at, self._out_at + 8
             )
-            await self._fiber.run(future, "start function")
+            if not self._fiber.begin(future, "start function"):
+                await self._fiber.run()
             if out[0] or out[1]:
                 raise trap_from(out[1], out[0], self.failure)
         finally:
@@ -235,9 +235,10 @@ class Instance:
         found = self._component.calls.get(name)
         if found is None:
             raise ExportMissing(f"the component exports no function {name!r}")
-        self._enter()
+        if not self._store or self._fiber.future:
+            self._refuse()
         prepared, code = found
-        _, at, words = self._buffer(prepared)
+        _, at, words = self._buffers.get(name) or self._buffer(prepared)
         if code.allocates:
             scratch = self.scratch = self._scratch()
             self.flat_count = len(code.signature.params)
@@ -266,7 +267,8 @@ class Instance:
 
     async def drop(self, resource: GuestResource) -> None:
         """Give a guest's resource back: runs its destructor. Raises as ``call`` does."""
-        self._enter()
+        if not self._store or self._fiber.future:
+            self._refuse()
         rep = self.handles.rep_of(resource, resource.resource)
         resource.instance_key = None
         prepared = self._component.destructors.get(resource.resource)
@@ -276,11 +278,10 @@ class Instance:
         words.u32[2] = rep
         await self._invoke(prepared, at, None)
 
-    def _enter(self) -> None:
+    def _refuse(self) -> NoReturn:
         if not self._store:
             raise InstanceConsumed("the instance trapped, was stopped or was closed: make a new one")
-        if self._fiber.future:
-            raise RuntimeError("a call is under way in this instance")
+        raise RuntimeError("a call is under way in this instance")
 
     def _buffer(self, prepared: PreparedCall) -> tuple[Any, int, Words]:
         entry = self._buffers.get(prepared.name)
@@ -295,7 +296,6 @@ class Instance:
 
     async def _invoke(self, prepared: PreparedCall, at: int, timeout_s: float | None) -> None:
         out = self._out
-        out[0] = out[1] = None
         timer = task = None
         cancelling = 0
         if timeout_s is not None:
@@ -314,7 +314,8 @@ class Instance:
                 self._out_at,
                 self._out_at + 8,
             )
-            await self._fiber.run(future, prepared.name)
+            if not self._fiber.begin(future, prepared.name):
+                await self._fiber.run()
             if out[0] or out[1]:
                 raise trap_from(out[1], out[0], self.failure)
             if self._expired:
