@@ -208,6 +208,12 @@ class AuditLog:
     # The writer's thread.
 
     def _run(self) -> None:
+        try:
+            self._serve()
+        except Exception as error:  # a writer that is gone without a word would let grants pass unrecorded
+            self._failure = f"the writer failed: {error!r}"
+
+    def _serve(self) -> None:
         while not (self._closing and not self._queue):
             self._idle = True
             if not self._queue and not self._closing:

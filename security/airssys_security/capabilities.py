@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from airssys_security.errors import PatternInvalid
+from airssys_security.errors import MatchTooCostly, PatternInvalid
 from airssys_security.patterns import network
 from airssys_security.patterns.filesystem import FilesystemPatterns, Preopen
 from airssys_security.patterns.names import COMPONENT, ENVIRONMENT, NamePatterns, is_component_name
@@ -133,7 +133,10 @@ class CapabilitySet:
 
     def could_reach(self, path: str) -> bool:
         """Tell whether any filesystem grant covers this path or could cover something below it: for listings."""
-        return any(files.could_reach(path) for files in self.files.values())
+        try:
+            return any(files.could_reach(path) for files in self.files.values())
+        except MatchTooCostly:
+            return False
 
     def preopen_folders(self) -> tuple[Preopen, ...]:
         """Return the literal folder of each filesystem grant, with the actions that occur there, sorted."""

@@ -77,13 +77,16 @@ class CapabilityService:
             raise AuditUnavailable(f"the audit does not take records: {event!r} is not written down")
 
     def _decide(self, context: SecurityContext, request: Request) -> Decision:
+        if type(request.resource) is not str:  # a subclass of str could answer differently the second time
+            return _refusal(context, _as_text(request), "request", "", "the resource is not text")
         try:
             judge = self._judge_path if request.kind == "filesystem" else self._judge
             decision = judge(context, request)
         except MatchTooCostly:
-            return _refusal(context, request, "error", "", "too many patterns apply to this resource to decide in time")
+            reason = "too many patterns apply to this resource to decide in time"
+            decision = _refusal(context, request, "error", "", reason)
         except Exception as error:  # whatever went wrong, it must not end in a grant
-            return _refusal(context, request, "error", "", f"the check failed: {type(error).__name__}")
+            return _refusal(context, _as_text(request), "error", "", f"the check failed: {type(error).__name__}")
         cache = context.cache
         if cache.owner is not self:
             cache = context.new_cache(self)
@@ -93,8 +96,7 @@ class CapabilityService:
     def _judge_path(self, context: SecurityContext, request: Request) -> Decision:
         """Decide about a path, which is looked at and split once for all lists."""
         path, action = request.resource, request.action
-        # A subclass of str could answer differently the second time.
-        names = split(path) if type(path) is str and action in _FILE_ACTIONS else None
+        names = split(path) if action in _FILE_ACTIONS else None
         if names is None:
             return _refusal(context, request, "request", "", _fault(request.kind, action, path))
         listed = self._never.files.get(action)
@@ -104,7 +106,9 @@ class CapabilityService:
         if listed is not None and (pattern := listed.find_names(names)) is not None:
             return _refusal(context, request, "deny", pattern, _REASONS["deny"])
         listed = context.grants.files.get(action)
-        return self._by_grant(context, request, None if listed is None else listed.find_names(names))
+        if listed is not None and (pattern := listed.find_names(names)) is not None:
+            return Decision(request, context.component_id, True, "capability", pattern, "a grant covers it")
+        return self._by_grant(context, request, None)
 
     def _judge(self, context: SecurityContext, request: Request) -> Decision:
         """Decide about everything that is not a path."""
@@ -139,10 +143,14 @@ def _refusal(context: SecurityContext, request: Request, layer: str, pattern: st
     return Decision(request, context.component_id, False, layer, pattern, reason)
 
 
+def _as_text(request: Request) -> Request:
+    """Name what is not text by its type, so that the refusal can be remembered and written down."""
+    parts = (request.kind, request.action, request.resource)
+    return Request(*(part if type(part) is str else f"<{type(part).__name__}>" for part in parts))
+
+
 def _fault(kind: str, action: str, resource: str) -> str:
     """Say what is wrong with the form of a request; empty if nothing is."""
-    if type(resource) is not str:  # a subclass could answer differently the second time
-        return "the resource is not text"
     actions = ACTIONS.get(kind)
     if actions is None:
         return "there is no such kind of capability"

@@ -10,6 +10,7 @@ from typing import Final, Literal, NoReturn, final
 
 import msgspec
 
+from airssys_security.hints import grant_line
 from airssys_security.requests import Request
 
 __all__ = ("Decision", "Denied", "Granted", "Layer")
@@ -35,9 +36,7 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
         """The line of a manifest that would grant this; empty when none can. For operators, never for guests."""
         if self.granted or self.layer != "capability":
             return ""
-        from airssys_security.hints import grant_line  # built when somebody reads it: a denial must stay cheap
-
-        return grant_line(self.request)
+        return grant_line(self.request)  # built when somebody reads it: a denial must stay cheap
 
 
 class _Outcome:

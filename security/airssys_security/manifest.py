@@ -30,6 +30,7 @@ from airssys_security.manifest_values import Manifest as Manifest
 from airssys_security.manifest_values import MessageRule as MessageRule
 from airssys_security.manifest_values import Supervision as Supervision
 from airssys_security.patterns.braces import expand
+from airssys_security.patterns.filesystem import MAX_PATH_BYTES
 from airssys_security.patterns.names import COMPONENT, NamePatterns, is_component_name
 from airssys_security.reader import KeyPath, Reader, shown_text
 from airssys_security.requests import ACTIONS
@@ -181,6 +182,8 @@ class _Sections(Reader):
     def too_many(self, path: KeyPath, texts: Iterable[str], kind: str) -> bool:
         """Count what braces make of the patterns before anything is built: a short text can stand for much."""
         for text in texts:
+            if len(text) > MAX_PATH_BYTES:
+                continue  # refused for its length, and not copied before for each of its braces
             try:
                 expanded = expand(text) if kind == "filesystem" else [text]
             except PatternInvalid:
@@ -195,9 +198,13 @@ class _Sections(Reader):
 
     def messages(self, value: object, senders: Iterable[str], message_bytes: int) -> tuple[MessageRule, ...]:
         rules = []
+        try:
+            received = NamePatterns(senders, COMPONENT)
+        except PatternInvalid:
+            received = None  # reported where it stands
         for sender, rule in (self.typed(("messages",), value, dict) or {}).items():
             path: KeyPath = ("messages", sender)
-            self.sender(path, sender, senders)
+            self.sender(path, sender, received)
             entries = self.table(path, rule, ("content", "max_bytes"))
             content = self.choice((*path, "content"), entries.get("content", "any"), _CONTENTS)
             size = None
@@ -213,17 +220,13 @@ class _Sections(Reader):
             rules.append(MessageRule(sender, content or "any", None if size is None else int(size)))  # type: ignore[arg-type]
         return tuple(rules)
 
-    def sender(self, path: KeyPath, sender: str, receives: Iterable[str]) -> None:
+    def sender(self, path: KeyPath, sender: str, received: NamePatterns | None) -> None:
         if sender == "*":
             return
         if not is_component_name(sender):
             self.wrong(path, "it is not a component's name", 'write a name, or "*" for the rest')
             return
-        try:
-            reachable = NamePatterns(receives, COMPONENT).find(sender) is not None
-        except PatternInvalid:
-            return  # reported where it stands
-        if not reachable:
+        if received is not None and received.find(sender) is None:
             self.wrong(path, "nothing is received from it", f'add "{sender}" to capabilities.messaging.receive')
 
     def rationale(self, value: object, asked: set[str]) -> dict[str, str]:
@@ -238,9 +241,10 @@ class _Sections(Reader):
         return reasons
 
     def quantities(
-        self, section: str, value: object, keys: Mapping[str, Quantity], ceiling: object
+        self, section: str, value: object, keys: Mapping[str, Quantity], plain: object, ceiling: object
     ) -> dict[str, float]:
-        found: dict[str, float] = {}
+        """Return the fields of a section; a key left out means its default, or the host's ceiling if that is lower."""
+        found = {unit.field: min(getattr(plain, unit.field), getattr(ceiling, unit.field)) for unit in keys.values()}  # type: dict[str, float]
         for key, entry in self.table((section,), value, keys).items():
             unit = keys[key]
             number = self.quantity((section, key), entry, unit, getattr(ceiling, unit.field))
@@ -263,7 +267,7 @@ class _Sections(Reader):
             self.wrong((*path, "isolation"), what, 'write "shared", or remove it')
         elif isolation is not None and isolation != "shared":
             self.wrong((*path, "isolation"), f"{shown_text(isolation)} is not one of its values", 'write "shared"')
-        intensity = plain.intensity
+        intensity = min(plain.intensity, most.intensity)
         if "intensity" in entries:
             intensity = self.count((*path, "intensity"), entries["intensity"], 0, most.intensity) or 0
         times = {
@@ -279,6 +283,7 @@ class _Sections(Reader):
             "shutdown": (0.0, most.shutdown_s),
         }
         for key, (low, high) in ranges.items():
+            times[key] = min(max(times[key], low), high)  # a default obeys the host as well
             if key in entries:
                 seconds = self.measured((*path, key), entries[key], parse_duration)
                 if seconds is not None and self.within((*path, key), seconds, low, high, show_duration):
@@ -340,8 +345,8 @@ def parse_manifest(text: str, file: str = "Component.toml", ceilings: Ceilings |
         reader.wrong(("component",), "it is missing", "add a section [component] with name, version and wasm")
     required = reader.capabilities("capabilities", sections.get("capabilities", {}))
     optional = reader.capabilities("optional-capabilities", sections.get("optional-capabilities", {}))
-    limits = Limits(**reader.quantities("limits", sections.get("limits", {}), LIMITS, reader.ceilings.limits))  # type: ignore[arg-type]
-    quotas = Quotas(**reader.quantities("quotas", sections.get("quotas", {}), QUOTAS, reader.ceilings.quotas))  # type: ignore[arg-type]
+    limits = Limits(**reader.quantities("limits", sections.get("limits", {}), LIMITS, Limits(), reader.ceilings.limits))  # type: ignore[arg-type]
+    quotas = Quotas(**reader.quantities("quotas", sections.get("quotas", {}), QUOTAS, Quotas(), reader.ceilings.quotas))  # type: ignore[arg-type]
     senders = (*required.patterns("messaging", "receive"), *optional.patterns("messaging", "receive"))
     messages = reader.messages(sections.get("messages", {}), senders, limits.message_bytes)
     asked = {f"{kind}.{action}" for kind, action, _ in (*required, *optional)}

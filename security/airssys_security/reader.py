@@ -123,8 +123,11 @@ class Reader:
 
     def measured(self, path: KeyPath, value: object, parse: Callable[[str], float]) -> float | None:
         """Read a quantity with its unit."""
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            value = str(value)  # the remedy for a missing unit is the better answer than one about types
+        # The remedy for a missing unit is the better answer than one about types.
+        if type(value) is int and value.bit_length() > 64:
+            value = "a very long number"  # which Python might refuse to write in decimal
+        elif type(value) in (int, float):
+            value = str(value)
         text = self.typed(path, value, str)
         if text is None:
             return None

@@ -31,8 +31,10 @@ __all__ = (
 MAX_PATH_BYTES: Final = 4096
 _MAX_RESIDUALS: Final = 64
 """Segment patterns with the same literal ends, side by side in one folder: these alone are tried one by one."""
-_MAX_STEPS: Final = 10_000
-"""Trie nodes that one match may visit, some milliseconds: patterns full of ``**`` can make it many."""
+_FEW: Final = 1
+"""Wildcard segments in one folder that are sooner tried than looked up."""
+_MAX_STEPS: Final = 5_000
+"""Nodes and segment patterns that one match may try, a few milliseconds: patterns full of ``**`` can make it many."""
 _NOT_NAMES: Final = frozenset({"", ".", ".."})
 
 
@@ -153,12 +155,13 @@ class _Suffixes:
 class _Node:
     """A place in the trie: the folder (or file) that was reached by the segments so far."""
 
-    __slots__ = ("any", "deep", "end", "literal", "loops", "names_only", "plain", "prefixes", "rest")
+    __slots__ = ("any", "deep", "end", "few", "literal", "loops", "names_only", "plain", "prefixes", "rest")
 
     def __init__(self) -> None:
         self.literal: dict[str, _Node] = {}
         self.any: _Node | None = None
-        self.prefixes: dict[int, dict[str, _Suffixes]] = {}
+        self.few: list[tuple[SegmentPattern, _Node]] = []  # wildcard segments while they are so few
+        self.prefixes: dict[int, dict[str, _Suffixes]] = {}  # all of them once they are more, by their ends
         self.deep: _Node | None = None  # what follows a '**' that is not the last segment
         self.loops = False  # this node stands behind such a '**': it stays where it is at every segment
         self.end: str | None = None  # the pattern that ends here
@@ -180,25 +183,39 @@ class _Node:
         if not segment.prefix and not segment.suffix and segment.residual is None:
             self.any = self.any or _Node()
             return self.any
-        same = self.prefixes.setdefault(len(segment.prefix), {}).setdefault(segment.prefix, _Suffixes())
-        bucket = same.lengths.setdefault(len(segment.suffix), {}).setdefault(segment.suffix, [])
+        bucket = self.few if not self.prefixes else self._bucket(segment)
         for known, node in bucket:
             if known.text == segment.text:
                 return node
+        if len(bucket) >= _FEW and bucket is self.few:
+            for known, node in self.few:
+                self._bucket(known).append((known, node))
+            self.few = []
+            bucket = self._bucket(segment)
         if len(bucket) >= _MAX_RESIDUALS:
             reason = f"more than {_MAX_RESIDUALS} patterns in one folder differ only between two wildcards"
             raise PatternInvalid(segment.text, reason, "let them begin or end with literal text, or use fewer")
         bucket.append((segment, _Node()))
         return bucket[-1][1]
 
-    def following(self, name: str) -> list[_Node]:
-        """Return the nodes that a name leads to."""
-        found = []
+    def _bucket(self, segment: SegmentPattern) -> list[tuple[SegmentPattern, _Node]]:
+        same = self.prefixes.setdefault(len(segment.prefix), {}).setdefault(segment.prefix, _Suffixes())
+        return same.lengths.setdefault(len(segment.suffix), {}).setdefault(segment.suffix, [])
+
+    def follow(self, name: str, found: list[_Node]) -> int:
+        """Add the nodes that a name leads to, and return how many segment patterns were tried."""
         exact = self.literal.get(name)
         if exact is not None:
             found.append(exact)
         if self.any is not None:
             found.append(self.any)
+        tried = 0
+        for pattern, node in self.few:
+            tried += 1
+            if pattern.matches(name):
+                found.append(node)
+        if not self.prefixes:
+            return tried
         size = len(name)
         for prefix_length, prefixes in self.prefixes.items():
             same = prefixes.get(name[:prefix_length])
@@ -209,9 +226,12 @@ class _Node:
                 if room < prefix_length:
                     continue
                 for pattern, node in suffixes.get(name[room:], ()):
+                    tried += 1
                     if pattern.residual is None or pattern.residual.match(name) is not None:
                         found.append(node)
-        return found
+                if tried > _MAX_STEPS:
+                    raise MatchTooCostly
+        return tried
 
 
 class FilesystemPatterns:
@@ -253,7 +273,7 @@ class FilesystemPatterns:
         """
         node = self._root
         remaining = iter(names)
-        for name in remaining:
+        for name in remaining:  # one node at a time, for as long as there is only one
             if node.rest is not None:
                 return node.rest
             if node.plain:
@@ -266,10 +286,11 @@ class FilesystemPatterns:
                 if node.names_only:
                     following = node.literal.get(name)
                 else:
-                    several = node.following(name)
-                    if len(several) > 1:
+                    found: list[_Node] = []
+                    node.follow(name, found)
+                    if len(found) > 1:
                         return self._search([node], name, remaining)
-                    following = several[0] if several else None
+                    following = found[0] if found else None
             if following is None:
                 return None
             node = following
@@ -280,24 +301,22 @@ class FilesystemPatterns:
         steps = 0
         pending: str | None = name
         while pending is not None:
-            reached: dict[_Node, None] = {}
+            reached: list[_Node] = []
             for node in nodes:
                 if node.rest is not None:
                     return node.rest
                 if node.deep is not None:
-                    for following in node.deep.following(pending):
-                        reached[following] = None
-                    reached[node.deep] = None
+                    reached.append(node.deep)
+                    steps += node.deep.follow(pending, reached)
                 if node.loops:
-                    reached[node] = None
-                for following in node.following(pending):
-                    reached[following] = None
+                    reached.append(node)
+                steps += node.follow(pending, reached)
             steps += len(nodes) + len(reached)
             if steps > _MAX_STEPS:
                 raise MatchTooCostly
             if not reached:
                 return None
-            nodes = list(reached)
+            nodes = list(dict.fromkeys(reached))
             pending = next(remaining, None)
         for node in nodes:
             found = node.end if node.rest is None else node.rest
@@ -313,17 +332,15 @@ class FilesystemPatterns:
         nodes = [self._root]
         steps = 0
         for name in names:
-            reached: dict[_Node, None] = {}
+            reached: list[_Node] = []
             for node in nodes:
-                if node.rest is not None or node.loops or node.deep is not None:
+                if node.rest is not None or node.deep is not None:
                     return True  # below a '**' everything that is still to come may exist
-                for following in node.following(name):
-                    reached[following] = None
-            steps += len(reached)
-            if not reached or steps > _MAX_STEPS:
-                return False
-            nodes = list(reached)
-        return True if names else bool(self.patterns)
+                steps += node.follow(name, reached) + 1
+            if steps > _MAX_STEPS:
+                raise MatchTooCostly
+            nodes = reached
+        return bool(nodes) and bool(self.patterns)
 
     def literal_folders(self) -> tuple[str, ...]:
         """Return the folder of each pattern up to its first wildcard; for a wholly literal one, its parent."""

@@ -50,7 +50,8 @@ _WIDE: Final = {chr(0xFF01 + index): chr(0x21 + index) for index in range(94)} |
 
 def canonical_name(host: str) -> str:
     """Return a host name as lower-case IDNA 2008 A-labels without its trailing dot; raises ValueError."""
-    name = host.removesuffix(".").lower()
+    # ASCII alone is lowered here: other capitals, some of which lower to ASCII, are for IDNA to refuse.
+    name = "".join(character.lower() if character.isascii() else character for character in host.removesuffix("."))
     if not name:
         raise ValueError("the host is empty")
     if looks_numeric(name):

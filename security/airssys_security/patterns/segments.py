@@ -33,12 +33,13 @@ class SegmentPattern(msgspec.Struct, frozen=True):
     residual: re.Pattern[str] | None
 
     def matches(self, segment: str) -> bool:
-        """Tell whether this pattern covers a whole segment. The slow and plain way."""
-        if len(segment) < len(self.prefix) + len(self.suffix):
-            return False
-        if not (segment.startswith(self.prefix) and segment.endswith(self.suffix)):
-            return False
-        return self.residual is None or self.residual.match(segment) is not None
+        """Tell whether this pattern covers a whole segment."""
+        return (
+            segment.endswith(self.suffix)
+            and segment.startswith(self.prefix)
+            and len(segment) >= len(self.prefix) + len(self.suffix)
+            and (self.residual is None or self.residual.match(segment) is not None)
+        )
 
 
 def is_literal(segment: str) -> bool:
@@ -50,6 +51,14 @@ def _check_class(text: str, segment: str) -> None:
     members = text[2:-1] if text[1] in "!^" else text[1:-1]
     if any(mark in members for mark in ("[:", "[.", "[=")):
         raise PatternInvalid(segment, "named classes such as [:alpha:] are not supported", "write a range: [a-z]")
+    index = 0
+    while index < len(members):  # wcmatch drops such a range, and what is left can come to mean anything at all
+        is_range = members[index + 1 : index + 2] == "-" and index + 2 < len(members)
+        if is_range and members[index] > members[index + 2]:
+            raise PatternInvalid(
+                segment, "a range in a class runs backwards", "write the smaller character first: [a-z]"
+            )
+        index += 3 if is_range else 1
 
 
 def _tokens(segment: str) -> list[str]:
