@@ -61,6 +61,11 @@ _SEMVER: Final = re.compile(
     r"(?:\+[0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*)?"
 )
 
+_MAX_KEY_PARTS: Final = 100
+_KEY_PART: Final = r"""(?:[\w-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+"""
+_ENDLESS_KEY: Final = re.compile(rf"(?<![^\s\[{{,])(?:{_KEY_PART}){{{_MAX_KEY_PARTS}}}", re.ASCII)
+"""Each part of a dotted key makes TOML readers note everything before it: a megabyte of them would take gigabytes."""
+
 _RESTARTS: Final = ("permanent", "transient", "temporary")
 _CONTENTS: Final = ("text", "binary", "json", "any")
 
@@ -244,7 +249,9 @@ class _Sections(Reader):
         self, section: str, value: object, keys: Mapping[str, Quantity], plain: object, ceiling: object
     ) -> dict[str, float]:
         """Return the fields of a section; a key left out means its default, or the host's ceiling if that is lower."""
-        found = {unit.field: min(getattr(plain, unit.field), getattr(ceiling, unit.field)) for unit in keys.values()}  # type: dict[str, float]
+        found: dict[str, float] = {}
+        for unit in keys.values():
+            found[unit.field] = min(getattr(plain, unit.field), getattr(ceiling, unit.field))
         for key, entry in self.table((section,), value, keys).items():
             unit = keys[key]
             number = self.quantity((section, key), entry, unit, getattr(ceiling, unit.field))
@@ -258,9 +265,7 @@ class _Sections(Reader):
         path: KeyPath = ("supervision",)
         known = ("restart", "isolation", "intensity", "period", "backoff", "backoff_max", "shutdown")
         entries = self.table(path, value, known)
-        restart = self.choice(
-            (*path, "restart"), entries.get("restart", "permanent"), ("permanent", "transient", "temporary")
-        )
+        restart = self.choice((*path, "restart"), entries.get("restart", "permanent"), _RESTARTS)
         isolation = self.text((*path, "isolation"), entries.get("isolation", "shared"))
         if isolation == "process":
             what = '"process" is not supported by this version: all components share the process of the host'
@@ -306,6 +311,11 @@ def _document(text: str, file: str) -> tuple[dict[str, object], Places]:
     remedy = "see https://toml.io for how TOML is written"
     if text.startswith("\ufeff"):
         raise ManifestInvalid(file, (Problem(1, 1, "", "it begins with a byte order mark", "save it without one"),))
+    endless = _ENDLESS_KEY.search(text)
+    if endless is not None:
+        line, column = text.count("\n", 0, endless.start()) + 1, endless.start() - text.rfind("\n", 0, endless.start())
+        what = f"there is a dotted key of more than {_MAX_KEY_PARTS} parts"
+        raise ManifestInvalid(file, (Problem(line, column, "", what, "shorten it"),))
     try:
         document = tomli.loads(text)
         return document, locate(text)
