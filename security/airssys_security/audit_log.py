@@ -50,6 +50,8 @@ def _weight(record: Record) -> int:
     """Count a record as one, and one more for each 256 characters that a stranger chose: memory is what is shared."""
     if type(record) is CheckRecord:
         return 1 + (len(record.decision.request.resource) + len(record.evidence) >> 8)
+    if type(record) is EventRecord:
+        return 1 + (sum(len(fact) for fact in record.facts.values() if isinstance(fact, str)) >> 8)
     return 1
 
 

@@ -16,27 +16,31 @@ from airssys_security.context import SecurityContext
 from airssys_security.decisions import _MINT, Decision, Denied, Granted, Layer
 from airssys_security.errors import AuditUnavailable, MatchTooCostly
 from airssys_security.never import never_list
-from airssys_security.patterns.filesystem import path_fault, split
+from airssys_security.patterns.filesystem import FilesystemPatterns, path_fault, split
 from airssys_security.patterns.namespaces import STORAGE, TOPICS
 from airssys_security.requests import ACTIONS, Request
 
 __all__ = ("CapabilityService", "check_capability")
 
 _MAX_RESOURCE: Final = 16384
-_FILE_ACTIONS: Final = frozenset(ACTIONS["filesystem"])
 _NOTHING: Final = CapabilitySet({})
 
 
 class CapabilityService:
     """Checks requests against a context and its own lists, and writes down what it answered."""
 
-    __slots__ = ("_audit", "_deny", "_never")
+    __slots__ = ("_audit", "_deny", "_never", "_refusing")
 
     def __init__(self, audit: AuditSink, never: CapabilitySet | None = None, deny: CapabilitySet | None = None) -> None:
         """``never`` defaults to the strong list without state folders; ``deny`` to nothing."""
         self._audit = audit
         self._never = never_list() if never is None else never
         self._deny = _NOTHING if deny is None else deny
+        lists = (("never", self._never), ("deny", self._deny))
+        self._refusing: dict[str, list[tuple[str, FilesystemPatterns]]] = {
+            action: [(layer, listed.files[action]) for layer, listed in lists if action in listed.files]
+            for action in ACTIONS["filesystem"]
+        }
 
     def check(self, context: SecurityContext, request: Request) -> Decision:
         """Decide, without effect and without record. The answer says which layer and which pattern decided."""
@@ -96,17 +100,16 @@ class CapabilityService:
     def _judge_path(self, context: SecurityContext, request: Request) -> Decision:
         """Decide about a path, which is looked at and split once for all lists."""
         path, action = request.resource, request.action
-        names = split(path) if action in _FILE_ACTIONS else None
-        if names is None:
+        refusing = self._refusing.get(action)
+        names = split(path) if refusing is not None else None
+        if refusing is None or names is None:
             return _refusal(context, request, "request", "", _fault(request.kind, action, path))
-        listed = self._never.files.get(action)
-        if listed is not None and (pattern := listed.find_names(names)) is not None:
-            return _refusal(context, request, "never", pattern, _REASONS["never"])
-        listed = self._deny.files.get(action)
-        if listed is not None and (pattern := listed.find_names(names)) is not None:
-            return _refusal(context, request, "deny", pattern, _REASONS["deny"])
-        listed = context.grants.files.get(action)
-        if listed is not None and (pattern := listed.find_names(names)) is not None:
+        for layer, listed in refusing:
+            pattern = listed.find_names(names)
+            if pattern is not None:
+                return _refusal(context, request, layer, pattern, _REASONS[layer])
+        grants = context.grants.files.get(action)
+        if grants is not None and (pattern := grants.find_names(names)) is not None:
             return Decision(request, context.component_id, True, "capability", pattern, "a grant covers it")
         return self._by_grant(context, request, None)
 

@@ -8,7 +8,7 @@ here and is refused, never mended.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, KeysView
 from typing import Final
 
 import msgspec
@@ -31,11 +31,10 @@ __all__ = (
 MAX_PATH_BYTES: Final = 4096
 _MAX_RESIDUALS: Final = 64
 """Segment patterns with the same literal ends, side by side in one folder: these alone are tried one by one."""
-_FEW: Final = 1
-"""Wildcard segments in one folder that are sooner tried than looked up."""
 _MAX_STEPS: Final = 5_000
 """Nodes and segment patterns that one match may try, a few milliseconds: patterns full of ``**`` can make it many."""
 _NOT_NAMES: Final = frozenset({"", ".", ".."})
+_NO_NAMES: Final[KeysView[str]] = {}.keys()
 
 
 def path_fault(path: str) -> str:
@@ -56,9 +55,11 @@ def path_fault(path: str) -> str:
 def split(path: str) -> list[str] | None:
     """Return the names of an absolute, resolved path, or None if it is not one. Agrees with ``path_fault``."""
     names = path.split("/")
-    if names[0] or len(names) == 1:
+    if names[0]:
         return None
     del names[0]
+    if not names:
+        return None
     if not _NOT_NAMES.isdisjoint(names):
         return [] if path == "/" else None
     if path.isascii() and len(path) <= MAX_PATH_BYTES and "\0" not in path:
@@ -155,14 +156,27 @@ class _Suffixes:
 class _Node:
     """A place in the trie: the folder (or file) that was reached by the segments so far."""
 
-    __slots__ = ("any", "deep", "end", "few", "literal", "loops", "names_only", "plain", "prefixes", "rest")
+    __slots__ = (
+        "any",
+        "deep",
+        "deep_names",
+        "end",
+        "literal",
+        "loops",
+        "names_only",
+        "plain",
+        "prefixes",
+        "rest",
+        "sole",
+    )
 
     def __init__(self) -> None:
         self.literal: dict[str, _Node] = {}
         self.any: _Node | None = None
-        self.few: list[tuple[SegmentPattern, _Node]] = []  # wildcard segments while they are so few
+        self.sole: tuple[SegmentPattern, _Node] | None = None  # the only wildcard segment, while there is but one
         self.prefixes: dict[int, dict[str, _Suffixes]] = {}  # all of them once they are more, by their ends
         self.deep: _Node | None = None  # what follows a '**' that is not the last segment
+        self.deep_names: KeysView[str] = _NO_NAMES  # the literal names that it waits for
         self.loops = False  # this node stands behind such a '**': it stays where it is at every segment
         self.end: str | None = None  # the pattern that ends here
         self.rest: str | None = None  # the pattern that ends here with '**'
@@ -176,6 +190,7 @@ class _Node:
             if self.deep is None:
                 self.deep = _Node()
                 self.deep.loops, self.deep.plain = True, False
+                self.deep_names = self.deep.literal.keys()
             return self.deep
         if isinstance(segment, str):
             return self.literal.setdefault(segment, _Node())
@@ -183,15 +198,18 @@ class _Node:
         if not segment.prefix and not segment.suffix and segment.residual is None:
             self.any = self.any or _Node()
             return self.any
-        bucket = self.few if not self.prefixes else self._bucket(segment)
+        if self.sole is None and not self.prefixes:
+            self.sole = (segment, _Node())
+            return self.sole[1]
+        if self.sole is not None:
+            if self.sole[0].text == segment.text:
+                return self.sole[1]
+            self._bucket(self.sole[0]).append(self.sole)
+            self.sole = None
+        bucket = self._bucket(segment)
         for known, node in bucket:
             if known.text == segment.text:
                 return node
-        if len(bucket) >= _FEW and bucket is self.few:
-            for known, node in self.few:
-                self._bucket(known).append((known, node))
-            self.few = []
-            bucket = self._bucket(segment)
         if len(bucket) >= _MAX_RESIDUALS:
             reason = f"more than {_MAX_RESIDUALS} patterns in one folder differ only between two wildcards"
             raise PatternInvalid(segment.text, reason, "let them begin or end with literal text, or use fewer")
@@ -209,13 +227,11 @@ class _Node:
             found.append(exact)
         if self.any is not None:
             found.append(self.any)
+        if self.sole is not None:
+            if self.sole[0].matches(name):
+                found.append(self.sole[1])
+            return 1
         tried = 0
-        for pattern, node in self.few:
-            tried += 1
-            if pattern.matches(name):
-                found.append(node)
-        if not self.prefixes:
-            return tried
         size = len(name)
         for prefix_length, prefixes in self.prefixes.items():
             same = prefixes.get(name[:prefix_length])
@@ -281,10 +297,12 @@ class FilesystemPatterns:
             else:
                 deep = node.deep
                 # Mostly none of the names that a '**' waits for occurs at all: then it cannot match.
-                if deep is not None and not (deep.names_only and deep.literal.keys().isdisjoint(names)):
+                if deep is not None and not (deep.names_only and node.deep_names.isdisjoint(names)):
                     return self._search([node], name, remaining)
                 if node.names_only:
                     following = node.literal.get(name)
+                elif node.sole is not None and node.any is None and name not in node.literal:
+                    following = node.sole[1] if node.sole[0].matches(name) else None
                 else:
                     found: list[_Node] = []
                     node.follow(name, found)
