@@ -122,8 +122,36 @@ def test_every_quantity_belongs_to_a_field_and_every_field_to_a_quantity() -> No
 # Where keys stand. The reader of places must keep up with whatever the reader of values accepts.
 
 PIECES = st.sampled_from(
-    ["a", "b", "=", "1", '"', "'", '"""', "'''", "[", "]", "[[", "]]", "{", "}", ",", ".", "\n", "\r\n", " ", "#", "\\"]
-    + ["a = 1\n", "[a]\n", "[[a]]\n", "b = [1, 2]\n", "c = {d = 1}\n", '"q.r" = 1\n', "t = 1979-05-27 07:32:00\n"]
+    [
+        "a",
+        "b",
+        "=",
+        "1",
+        '"',
+        "'",
+        '"""',
+        "'''",
+        "[",
+        "]",
+        "[[",
+        "]]",
+        "{",
+        "}",
+        ",",
+        ".",
+        "\n",
+        "\r\n",
+        " ",
+        "#",
+        "\\",
+        "a = 1\n",
+        "[a]\n",
+        "[[a]]\n",
+        "b = [1, 2]\n",
+        "c = {d = 1}\n",
+        '"q.r" = 1\n',
+        "t = 1979-05-27 07:32:00\n",
+    ]
 )
 
 
