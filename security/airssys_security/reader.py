@@ -19,6 +19,7 @@ __all__ = ("KeyPath", "Reader", "dotted", "shown_text")
 KeyPath = tuple[str | int, ...]
 _T = TypeVar("_T")
 _MAX_TEXT: Final = 2000
+_MAX_GUESSES: Final = 100
 
 _TYPES: Final = {str: "text", int: "a whole number", list: "a list", dict: "a table"}
 
@@ -81,7 +82,9 @@ class Reader:
             if later is not None:
                 self.wrong((*path, key), f"it is not supported by this version: {later}", "remove it")
                 continue
-            close = difflib.get_close_matches(key[:64], names, n=1)
+            # A guess takes long, and a flood of unknown keys is no slip of the pen.
+            guess = len(self.problems) < _MAX_GUESSES
+            close = difflib.get_close_matches(key[:64], names, n=1) if guess else []
             remedy = f"did you mean {close[0]!r}?" if close else f"the keys here are {', '.join(names)}"
             self.wrong((*path, key), "there is no such key", remedy)
         return {key: entry for key, entry in entries.items() if key in names}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import tracemalloc
+from collections.abc import Sequence
 
 import pytest
 from airssys_security.errors import ManifestInvalid, Problem
@@ -95,6 +97,21 @@ def test_senders_are_looked_up_in_patterns_compiled_once(monkeypatch: pytest.Mon
     manifest = parse_manifest(f"{HEAD}[capabilities.messaging]\nreceive = [{received}]\n{sections}")
     assert len(manifest.messages) == 300
     assert len(made) < 5
+
+
+def test_what_an_unknown_key_was_meant_to_be_is_guessed_for_a_few_and_not_for_a_flood(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    def guess(word: str, possibilities: Sequence[str], n: int) -> list[str]:
+        asked.append(word)
+        return []
+
+    monkeypatch.setattr(difflib, "get_close_matches", guess)
+    problems = mistakes(HEAD + "".join(f"k{number} = 1\n" for number in range(1000)))
+    assert len(asked) <= 100
+    assert "900 mistakes more" in problems[-1].what
 
 
 def test_a_limit_left_out_is_the_hosts_ceiling_where_that_is_below_the_default() -> None:
