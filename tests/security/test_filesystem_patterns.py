@@ -169,6 +169,8 @@ def test_pattern_covers(pattern: str, covered: list[str], not_covered: list[str]
         ("/data/{[,],x}", "two readings"),
         ("/" + "{a,b}" * 9, f"more than {MAX_EXPANSIONS}"),
         ("/" + "{a," * 300 + "b" + "}" * 300, "nested"),
+        ("/" + "?" * 65, "more than 64 wildcards"),
+        ("/" + "*a" * 1000, "more than 64 wildcards"),
         ("/" + "x" * 4096, "longer"),
         ("/" + "\u00e9" * 2048, "longer"),
     ],

@@ -21,6 +21,8 @@ __all__ = ("SegmentPattern", "compile_segment", "is_literal")
 # DOTMATCH: a grant for a folder covers its dotfiles; secrets among them are the never-list's business.
 _FLAGS: Final = fnmatch.FORCEUNIX | fnmatch.CASE | fnmatch.DOTMATCH
 _WILD: Final = re.compile(r"[*?\[]")
+_MAX_WILDCARDS: Final = 64
+"""Enough for a whole digest of ``?``; thousands of them would only cost the host time, when it reads them."""
 _CHUNK: Final = re.compile(r"\^\(\?s:(.*)\)\$", re.DOTALL)
 
 
@@ -107,6 +109,9 @@ def compile_segment(segment: str) -> SegmentPattern:
     """
     tokens = _tokens(segment)
     wild = [index for index, token in enumerate(tokens) if _WILD.match(token)]
+    if len(wild) > _MAX_WILDCARDS:
+        reason = f"a segment holds more than {_MAX_WILDCARDS} wildcards"
+        raise PatternInvalid(segment, reason, "a file's name has at most 255 bytes: write fewer, wider wildcards")
     prefix = "".join(tokens[: wild[0]])
     suffix = "".join(tokens[wild[-1] + 1 :])
     middle = tokens[wild[0] : wild[-1] + 1]
