@@ -56,7 +56,7 @@ def _weight(record: Record) -> int:
 
 
 def _open(path: Path) -> int:
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
         descriptor = os.open(path, flags, 0o600)
     except OSError as error:
@@ -65,24 +65,24 @@ def _open(path: Path) -> int:
     if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)
         raise AuditUnavailable(f"the audit file {path} is not a regular file")
-    if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o077:
-        try:
+    if status.st_uid != os.geteuid():  # its owner could rewrite it, whatever its mode
+        os.close(descriptor)
+        raise AuditUnavailable(f"the audit file {path} belongs to somebody else")
+    try:
+        if stat.S_IMODE(status.st_mode) & 0o077:
             os.fchmod(descriptor, 0o600)
-        except OSError as error:
-            os.close(descriptor)
-            raise AuditUnavailable(f"the audit file {path} belongs to somebody else") from error
+        _end_line(descriptor, status.st_size)
+    except OSError as error:
+        os.close(descriptor)
+        reason = os.strerror(error.errno or 0)
+        raise AuditUnavailable(f"the audit file {path} cannot be made ready: {reason}") from error
     return descriptor
 
 
-def _end_line(descriptor: int, path: Path) -> None:
+def _end_line(descriptor: int, size: int) -> None:
     """End a line that a crash or a full disk left half written, so that the next record stands on its own."""
-    with open(path, "rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        if size == 0:
-            return
-        file.seek(size - 1)
-        if file.read(1) != b"\n":
-            os.write(descriptor, b"\n")
+    if size and os.pread(descriptor, 1, size - 1) != b"\n":
+        os.write(descriptor, b"\n")
 
 
 class AuditLog:
@@ -102,7 +102,6 @@ class AuditLog:
         """
         self.path = path
         self._descriptor = _open(path)
-        _end_line(self._descriptor, path)
         self._write = write
         self._capacity = capacity
         self._share = max(64, capacity // _SHARE)
@@ -131,20 +130,26 @@ class AuditLog:
         """Take a record; False if it was not taken. Never raises, and waits only for a writer that falls behind."""
         if self._take(record):
             return True
-        self._await_progress()
-        if self._take(record):
-            return True
+        if _weight(record) <= self._share:  # what can never fit is not waited for
+            self._await_progress()
+            if self._take(record):
+                return True
         with self._lock:
-            self._accounts[_name(record)].refused += 1
+            self._account(_name(record)).refused += 1
             self._refusals = True
+        self._wake.set()
         return False
+
+    def _account(self, name: str) -> _Account:
+        account = self._accounts.get(name)
+        if account is None:
+            account = self._accounts[name] = _Account()
+        return account
 
     def _take(self, record: Record) -> bool:
         weight, name = _weight(record), _name(record)
         with self._lock:
-            account = self._accounts.get(name)
-            if account is None:
-                account = self._accounts[name] = _Account()
+            account = self._account(name)
             pending, total = account.pending + weight, self._pending + weight
             if pending > self._share or total > self._capacity or self._failure or self._closing:
                 return False
@@ -242,6 +247,8 @@ class AuditLog:
                 else:
                     records.append(entry)
                     lines.append(self._line(entry))
+            if self._refusals:  # before a flush is answered: a loss is part of what it waits for
+                lines.extend(self._lost())
             if not self._put(b"".join(lines)):
                 return
             self._make_room(records)
@@ -251,6 +258,8 @@ class AuditLog:
                 event.set()
         if self._refusals:
             self._put(b"".join(self._lost()))
+        if not self._failure:
+            self._progress.set()  # even if nothing was left: who found no room a moment ago waits for no batch
 
     def _make_room(self, records: list[Record]) -> None:
         weights: dict[str, int] = {}
@@ -259,8 +268,11 @@ class AuditLog:
             weights[name] = weights.get(name, 0) + _weight(record)
         with self._lock:
             for name, weight in weights.items():
-                self._accounts[name].pending -= weight
+                account = self._accounts[name]
+                account.pending -= weight
                 self._pending -= weight
+                if not account.pending and not account.refused:
+                    del self._accounts[name]  # components come and go: their names are not kept
 
     def _line(self, record: Record) -> bytes:
         try:
@@ -279,8 +291,10 @@ class AuditLog:
         with self._lock:
             self._refusals = False
             refused = {name: account.refused for name, account in self._accounts.items() if account.refused}
-            for account in self._accounts.values():
-                account.refused = 0
+            for name in refused:
+                self._accounts[name].refused = 0
+                if not self._accounts[name].pending:
+                    del self._accounts[name]
         for name, count in refused.items():
             facts: dict[str, Fact] = {"what": "records were refused", "component": name, "count": count}
             yield self._encoder.line(EventRecord(time_ns(), None, "lost", facts))

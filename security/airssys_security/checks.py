@@ -46,7 +46,10 @@ class CapabilityService:
         """Decide, without effect and without record. The answer says which layer and which pattern decided."""
         cache = context.cache
         if cache.owner is self:
-            known = cache.entries.get(request)
+            try:
+                known = cache.entries.get(request)
+            except Exception:  # what cannot be hashed is not known, and is refused by its form
+                known = None
             if known is not None:
                 return known
         return self._decide(context, request)
@@ -54,7 +57,10 @@ class CapabilityService:
     def authorize(self, context: SecurityContext, request: Request, evidence: str = "") -> Granted | Denied:
         """Check, record, and return the proof or the refusal. What is not recorded is not granted."""
         cache = context.cache
-        decision = cache.entries.get(request) if cache.owner is self else None
+        try:
+            decision = cache.entries.get(request) if cache.owner is self else None
+        except Exception:  # what cannot be hashed is not known, and is refused by its form
+            decision = None
         if decision is None:
             decision = self._decide(context, request)
         recorded = self._audit.append(CheckRecord(time_ns(), context, decision, evidence))

@@ -315,3 +315,108 @@ def test_closing_twice_is_harmless_and_ends_the_thread(tmp_path: Path) -> None:
     assert threading.active_count() == before
     assert CapabilityService(log).authorize(context(), read_file("/data/x")).layer == "audit"
     assert not log.flush(1)
+
+
+class PatientEvent(threading.Event):
+    """Counts how often it was waited for in vain."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.in_vain = 0
+
+    def wait(self, timeout: float | None = None) -> bool:
+        came = super().wait(timeout)
+        self.in_vain += not came
+        return came
+
+
+def test_a_disk_that_hangs_is_waited_for_once_and_not_for_each_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = Disk()
+    with AuditLog(tmp_path / "audit.jsonl", write=disk.write, capacity=256) as log:
+        patience = PatientEvent()
+        monkeypatch.setattr(log, "_progress", patience)
+        service, who = CapabilityService(log), context()
+        disk.free.clear()
+        outcomes = [service.authorize(who, read_file("/data/x")).granted for _ in range(1000)]
+        others = [service.authorize(context(f"c{n}"), read_file("/data/x")).granted for n in range(1000)]
+        disk.free.set()
+    assert sum(outcomes) == 64
+    assert sum(others) <= 256
+    assert patience.in_vain == 1
+
+
+def test_a_record_that_can_never_fit_is_refused_without_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "audit.jsonl"
+    with AuditLog(path, capacity=256) as log:
+        patience = PatientEvent()
+        monkeypatch.setattr(log, "_progress", patience)
+        service, who = CapabilityService(log), context()
+        huge = Request("messaging", "send", "x" * 100_000)
+        for _ in range(3):
+            assert not service.authorize(who, huge).granted
+            assert log.flush(30)
+            assert service.authorize(who, read_file("/data/x")).granted
+            assert log.flush(30)
+        assert patience.in_vain == 0
+        lost = [record["unmapped"]["count"] for record in lines(path) if record["class_uid"] == 6002]
+        assert sum(lost) == 3
+
+
+def test_a_writer_with_nothing_to_do_answers_who_waits_for_it(tmp_path: Path) -> None:
+    with AuditLog(tmp_path / "audit.jsonl") as log:
+        log._await_progress()
+        assert not log._stalled
+
+
+def test_a_flush_is_answered_after_the_losses_before_it_are_written(tmp_path: Path) -> None:
+    path, disk = tmp_path / "audit.jsonl", Disk()
+    with AuditLog(path, write=disk.write, capacity=256) as log:
+        service, who = CapabilityService(log), context()
+        disk.free.clear()
+        taken = sum(service.authorize(who, read_file("/data/x")).granted for _ in range(100))
+        disk.free.set()
+        assert log.flush(30)
+        counts = [record["unmapped"]["count"] for record in lines(path) if record["class_uid"] == 6002]
+        assert sum(counts) == 100 - taken
+
+
+def test_components_that_come_and_go_are_not_remembered(tmp_path: Path) -> None:
+    disk = Disk()
+    with AuditLog(tmp_path / "audit.jsonl", write=disk.write, capacity=256) as log:
+        service = CapabilityService(log)
+        disk.free.clear()
+        for number in range(1000):
+            service.authorize(context(f"c{number}"), read_file("/data/x"))
+        disk.free.set()
+        assert log.flush(30)
+        assert service.authorize(context(), read_file("/data/x")).granted
+        assert log.flush(30)
+        assert not log._accounts
+
+
+def test_a_disk_too_full_to_end_a_torn_line_refuses_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "audit.jsonl"
+    path.write_bytes(b"torn")
+
+    def full(descriptor: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(AuditUnavailable, match="cannot be made ready"):
+        AuditLog(path)
+
+
+def test_a_file_of_another_account_is_refused_even_if_its_mode_could_be_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "audit.jsonl"
+    path.touch(0o600)
+    mine = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: mine + 1)
+    monkeypatch.setattr(os, "fchmod", lambda descriptor, mode: None)
+    with pytest.raises(AuditUnavailable, match="somebody else"):
+        AuditLog(path)

@@ -247,6 +247,20 @@ def test_a_resource_that_is_not_plain_text_is_refused_and_recorded(resource: obj
     assert len(sink.checks) == 1
 
 
+@pytest.mark.parametrize("field", [0, 1, 2])
+def test_a_request_that_cannot_be_hashed_is_refused_each_time_and_recorded(field: int) -> None:
+    sink = MemorySink()
+    service, context = CapabilityService(sink), context_with(EVERYTHING)
+    assert service.check(context, read_file("/data/x")).granted  # so that there is a memory to look into
+    parts: list[object] = ["filesystem", "read", "/data/x"]
+    parts[field] = ["/data/x"]
+    request = Request(*parts)  # type: ignore[arg-type]
+    for _ in range(2):
+        assert not service.check(context, request).granted
+        assert not service.authorize(context, request).granted
+    assert len(sink.checks) == 2
+
+
 def test_a_check_that_breaks_denies(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(path: str) -> None:
         raise ZeroDivisionError
