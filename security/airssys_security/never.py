@@ -26,7 +26,7 @@ NEVER_PATHS: Final = (
     "/etc/ssl/private/**",
     "/etc/krb5.keytab",
     # Sockets and secrets of daemons: who speaks to them owns the machine.
-    "/{run,var/run}/{docker,containerd,crio,podman,dbus,systemd,secrets}/**",
+    "/{run,var/run}/{docker,containerd,crio,k3s,podman,dbus,systemd,secrets,credentials}/**",
     "/{run,var/run}/docker.sock",
     "/{run,var/run}/user/**",
     "/var/lib/kubelet/**",
