@@ -18,7 +18,7 @@ __all__ = ("HEADER", "CoreModule", "ModuleExport", "ModuleImport", "read_core_mo
 HEADER = b"\0asm\x01\x00\x00\x00"
 _KINDS: Final[tuple[CoreKind, ...]] = ("func", "table", "memory", "global", "tag")
 _NUMBERS = frozenset((0x7F, 0x7E, 0x7D, 0x7C, 0x7B))
-_CUSTOM, _IMPORTS, _MEMORIES, _EXPORTS, _START = 0, 2, 5, 7, 8
+_CUSTOM, _IMPORTS, _MEMORIES, _GLOBALS, _EXPORTS, _START = 0, 2, 5, 6, 7, 8
 _LAST_SECTION = 13
 
 
@@ -42,6 +42,13 @@ class CoreModule:
     imports: tuple[ModuleImport, ...]
     exports: tuple[ModuleExport, ...]
     has_start: bool
+    globals: int
+    """How many it defines."""
+
+    @property
+    def weight(self) -> int:
+        """What linking and each instance of it cost, counted in imports, exports and globals."""
+        return len(self.imports) + len(self.exports) + self.globals
 
 
 def read_core_module(data: bytes) -> CoreModule:
@@ -56,6 +63,7 @@ def read_core_module(data: bytes) -> CoreModule:
         raise reader.invalid("not a core WebAssembly module", 0)
     imports: tuple[ModuleImport, ...] = ()
     exports: tuple[ModuleExport, ...] = ()
+    globals_made = 0
     seen: set[int] = set()
     while reader.remaining:
         at = reader.offset
@@ -72,10 +80,12 @@ def read_core_module(data: bytes) -> CoreModule:
             imports = tuple([_import(body) for _ in range(body.count())])
         elif section == _EXPORTS:
             exports = tuple([_export(body) for _ in range(body.count())])
+        elif section == _GLOBALS:
+            globals_made = body.count()
         elif section == _MEMORIES:
             for _ in range(body.count()):
                 _limits(body, "memories")
-    return CoreModule(imports, exports, _START in seen)
+    return CoreModule(imports, exports, _START in seen, globals_made)
 
 
 def start_function(module: bytes) -> bool:

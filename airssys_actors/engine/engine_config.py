@@ -18,8 +18,9 @@ from wasmtime import _bindings as bindings
 __all__ = ("ASYNC_STACK_BYTES", "WASM_STACK_BYTES", "fingerprint", "new_engine")
 
 WASM_STACK_BYTES: Final = 512 * 1024
-# A guest's call runs on a stack of its own, host functions included; theirs is the difference.
-ASYNC_STACK_BYTES: Final = 1024 * 1024
+# A guest's call runs on a stack of its own, host functions included; theirs is the difference. It must hold as deep a
+# recursion as Python allows, C functions between: beyond its end the process ends. Only what is touched costs memory.
+ASYNC_STACK_BYTES: Final = 8 * 1024 * 1024 + WASM_STACK_BYTES
 
 _CRANELIFT, _SPEED, _UNOPTIMIZED = 1, 1, 0
 

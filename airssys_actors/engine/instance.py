@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ("Instance",)
 
 _FOREVER = 1 << 60
+_MOST_TABLES = 64
 _NOTHING = memoryview(b"")
 
 
@@ -53,6 +54,7 @@ class Instance:
         "_runtime",
         "_store",
         "_views",
+        "bytes_left",
         "context",
         "elements",
         "failure",
@@ -74,6 +76,7 @@ class Instance:
         "mem5",
         "mem6",
         "mem7",
+        "memory_bytes",
         "outcome",
         "owner",
         "pending",
@@ -101,6 +104,7 @@ class Instance:
         self.lower_own, self.lower_borrow = handles.lower_own, handles.lower_borrow
         self.string_bytes, self.list_bytes, self.elements = limits.string_bytes, limits.list_bytes, limits.elements
         self.leaves = limits.elements
+        self.memory_bytes = self.bytes_left = limits.memory_bytes
         for number in range(8):
             setattr(self, f"mem{number}", _NOTHING)
         self.failure: BaseException | None = None
@@ -115,7 +119,7 @@ class Instance:
         self._store = ffi.store_new(component.engine_at, None, None)
         runtime.stores += 1
         runtime.instances.add(self)
-        ffi.store_limiter(self._store, limits.memory_bytes, limits.table_elements, -1, -1, limits.memories)
+        ffi.store_limiter(self._store, limits.memory_bytes, limits.table_elements, -1, _MOST_TABLES, limits.memories)
         self.context: int = ffi.store_context(self._store)
 
     # -- being made
@@ -206,6 +210,12 @@ class Instance:
         self.leaves -= leaves
         if self.leaves < 0:
             raise LimitExceeded(f"the guest handed over lists of more than {self.elements} elements at once")
+
+    def charge_bytes(self, length: int) -> None:
+        """Count bytes about to be copied out. More than a memory holds can only be the same bytes, told many times."""
+        self.bytes_left -= length
+        if self.bytes_left < 0:
+            raise LimitExceeded(f"the guest handed over more than {self.memory_bytes} bytes at once")
 
     @staticmethod
     def too_large(what: str, length: int, most: int) -> LimitExceeded:

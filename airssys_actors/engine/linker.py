@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from airssys_actors.engine.abi.functions import ExportCode, export_code, host_code
 from airssys_actors.engine.abi.layout import CoreType, signature
 from airssys_actors.engine.border import Border
-from airssys_actors.engine.core_module import read_core_module
+from airssys_actors.engine.core_module import CoreModule, read_core_module
 from airssys_actors.engine.glue import GlueModule
 from airssys_actors.engine.host import Dropped, HostInterface
 from airssys_actors.engine.offer import Offer
@@ -34,6 +34,7 @@ from airssys_actors.errors import ComponentUnsupported
 __all__ = ("HostDefinition", "LinkedExport", "LinkedStep", "Program", "link")
 
 _MOST_MEMORIES = 8
+_MOST_WEIGHT = 200_000
 
 _Key: TypeAlias = Hashable
 """A definition: ("host", number), or ("step", runtime step, export name)."""
@@ -113,8 +114,17 @@ class _Linker:
         self._destructors: dict[ResourceType, int] = {}
 
     def program(self) -> Program:
+        modules: dict[int, CoreModule] = {}
+        weight = 0
         for number, step in enumerate(self._plan.steps):
-            module = read_core_module(self._plan.modules[step.module])
+            module = modules.get(step.module)
+            if module is None:
+                module = modules[step.module] = read_core_module(self._plan.modules[step.module])
+            weight += module.weight
+            if weight > _MOST_WEIGHT:
+                raise ComponentUnsupported(
+                    f"core instances with more than {_MOST_WEIGHT} imports, exports and globals together"
+                )
             wanted = [self._argument(step.arguments[each.module], each.name) for each in module.imports]
             self._make([each for each in wanted if not isinstance(each, CoreExport)])
             self._runtime_step[number] = len(self._steps)

@@ -105,9 +105,12 @@ class Scheduler:
             try:
                 finished = fiber.slice()
             except BaseException as failure:
-                turn.set_exception(failure)
+                if not turn.done():
+                    turn.set_exception(failure)
                 if not isinstance(failure, Exception):
                     raise
+                continue
+            if turn.done():  # a host function cancelled the call that it is part of
                 continue
             if finished or fiber.is_waiting:
                 turn.set_result(finished)

@@ -69,7 +69,7 @@ def host_code(kind: FuncType, memory: int, encoding: StringEncoding, waits: bool
     constants: dict[str, object] = {}
     first = 1 if glued else 0  # a glued callback's first slot holds NOT_RUN
     lifter = Lifter(constants, memory, encoding, Slots(_RAW, first * _RAW))
-    lifter.emit("cur.leaves = cur.elements")
+    lifter.emit("cur.leaves = cur.elements; cur.bytes_left = cur.memory_bytes")
     if shape.spills:
         whole = Tuple(tuple(param for _, param in kind.params))
         lifter.emit(f"p = {lifter.slots.at(0, 'u32')}")
@@ -168,7 +168,7 @@ def export_code(kind: FuncType, memory: int, encoding: StringEncoding, post_retu
     source = f"def write(cur{head}{''.join(f', {each}' for each in names)}):\n{lowerer.text(4)}"
     slots = Slots(_VAL, _VAL_OF + _VAL * len(shape.params)) if direct else Slots(_RAW, 0)
     lifter = Lifter(constants, memory, encoding, slots)
-    lifter.emit(f"mem = cur.mem{memory}; cur.leaves = cur.elements")
+    lifter.emit(f"mem = cur.mem{memory}; cur.leaves = cur.elements; cur.bytes_left = cur.memory_bytes")
     if kind.result is not None:
         if shape.indirect:
             lifter.emit("p = W.u32[0]")

@@ -169,6 +169,7 @@ class Lifter(Source):
         length = units if width == 1 else f"{width} * {units}"
         self.emit(f"if {length} > cur.string_bytes: raise cur.too_large('string', {length}, cur.string_bytes)")
         self.bounds(pointer, length, width)
+        self.emit(f"cur.charge_bytes({length})")
         self.emit(f"{result} = str(mem[{pointer}:{pointer} + {length}], {codec!r})")
 
     def _list(self, element: ValType, pointer: str, count: str) -> str:
@@ -178,6 +179,7 @@ class Lifter(Source):
         self.bounds(pointer, length, alignment(element))
         name = element.name if isinstance(element, Primitive) else ""
         if name == "u8":
+            self.emit(f"cur.charge_bytes({count})")
             self.emit(f"{result} = bytes(mem[{pointer}:{pointer} + {count}])")
         elif name in NUMBERS:
             code = SCALARS[name].code
