@@ -178,7 +178,7 @@ def test_a_record_is_one_line_of_visible_ascii(tmp_path: Path, resource: str) ->
 
 
 @given(st.text(max_size=40), st.text(max_size=40))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None)
 def test_what_was_asked_is_what_is_written(tmp_path: Path, resource: str, evidence: str) -> None:
     path = tmp_path / "audit.jsonl"
     path.unlink(missing_ok=True)
