@@ -10,6 +10,7 @@ import asyncio
 import ctypes
 from collections.abc import Callable, Coroutine
 from ctypes import addressof, c_ubyte, c_void_p
+from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from loguru import logger
@@ -32,6 +33,7 @@ __all__ = ("Instance",)
 
 _FOREVER = 1 << 60
 _MOST_TABLES = 64
+_MOST_AT_ONCE_NS = 2_000_000
 _NOTHING = memoryview(b"")
 
 
@@ -134,7 +136,13 @@ class Instance:
         handle, trap = ffi.InstanceHandle(), c_void_p()
         handle_at, trap_at = addressof(handle), addressof(trap)
         yields = False
+        begun = perf_counter_ns()
         for step in component.prepared_steps:
+            if perf_counter_ns() - begun > _MOST_AT_ONCE_NS:  # many steps, or much data to copy
+                await asyncio.sleep(0)
+                if not self._store:
+                    raise InstanceConsumed("the instance was closed while it was made")
+                begun = perf_counter_ns()
             imports = base + step.first if step.contiguous else self._gather(step)
             if step.starts and not yields:  # from here on wasmtime wants every entry to be a fiber
                 ffi.epoch_yields(context, 1)

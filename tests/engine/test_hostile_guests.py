@@ -13,7 +13,7 @@ from wasmtime import wat2wasm
 from airssys_actors.engine.engine import Engine
 from airssys_actors.engine.host import HostFunction, HostInterface
 from airssys_actors.engine.instance import Instance
-from airssys_actors.errors import ComponentUnsupported, GuestTrap, LimitExceeded
+from airssys_actors.errors import ComponentUnsupported, GuestTrap, InstanceConsumed, LimitExceeded
 
 # Calls the host below ``depth`` frames of its own, after ``laps`` laps of a loop.
 _DEEP = """(component
@@ -157,6 +157,22 @@ async def test_instances_of_modules_that_weigh_much_are_counted_before_they_are_
     text = f"(component (core module $m {heavy}) {'(core instance (instantiate $m))' * 100})"
     with pytest.raises(ComponentUnsupported, match="globals together"):
         await engine.load(bytes(wat2wasm(text)), [])
+
+
+async def test_making_an_instance_that_copies_much_data_lets_the_loop_go_on(engine: Engine) -> None:
+    data = f'(data (i32.const 0) "{"a" * 1_000_000}")(data (i32.const 1) "{"b" * 1_000_000}")'
+    text = f"""(component
+      (core module $libc (memory (export "memory") 32)) (core instance $libc (instantiate $libc))
+      (core module $m (import "libc" "memory" (memory 1)) {data})
+      {'(core instance (instantiate $m (with "libc" (instance $libc))))' * 100})"""
+    component = await engine.load(bytes(wat2wasm(text)), [])
+    making = asyncio.ensure_future(component.instantiate(None))
+    for _ in range(2):
+        await asyncio.sleep(0)
+        assert not making.done()
+    engine.close()
+    with pytest.raises(InstanceConsumed):
+        await making
 
 
 async def test_a_component_cannot_multiply_the_tables_that_it_may_have(engine: Engine) -> None:
