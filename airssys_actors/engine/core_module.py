@@ -18,7 +18,7 @@ __all__ = ("HEADER", "CoreModule", "ModuleExport", "ModuleImport", "read_core_mo
 HEADER = b"\0asm\x01\x00\x00\x00"
 _KINDS: Final[tuple[CoreKind, ...]] = ("func", "table", "memory", "global", "tag")
 _NUMBERS = frozenset((0x7F, 0x7E, 0x7D, 0x7C, 0x7B))
-_CUSTOM, _IMPORTS, _MEMORIES, _GLOBALS, _EXPORTS, _START = 0, 2, 5, 6, 7, 8
+_CUSTOM, _IMPORTS, _MEMORIES, _GLOBALS, _EXPORTS, _START, _ELEMENTS = 0, 2, 5, 6, 7, 8, 9
 _LAST_SECTION = 13
 
 
@@ -44,11 +44,13 @@ class CoreModule:
     has_start: bool
     globals: int
     """How many it defines."""
+    element_bytes: int
+    """The size of its element segments, which each instance evaluates and keeps."""
 
     @property
     def weight(self) -> int:
-        """What linking and each instance of it cost, counted in imports, exports and globals."""
-        return len(self.imports) + len(self.exports) + self.globals
+        """What linking and each instance of it cost, counted in imports, exports, globals and elements."""
+        return len(self.imports) + len(self.exports) + self.globals + self.element_bytes // 4
 
 
 def read_core_module(data: bytes) -> CoreModule:
@@ -63,7 +65,7 @@ def read_core_module(data: bytes) -> CoreModule:
         raise reader.invalid("not a core WebAssembly module", 0)
     imports: tuple[ModuleImport, ...] = ()
     exports: tuple[ModuleExport, ...] = ()
-    globals_made = 0
+    globals_made = element_bytes = 0
     seen: set[int] = set()
     while reader.remaining:
         at = reader.offset
@@ -82,10 +84,12 @@ def read_core_module(data: bytes) -> CoreModule:
             exports = tuple([_export(body) for _ in range(body.count())])
         elif section == _GLOBALS:
             globals_made = body.count()
+        elif section == _ELEMENTS:
+            element_bytes = size
         elif section == _MEMORIES:
             for _ in range(body.count()):
                 _limits(body, "memories")
-    return CoreModule(imports, exports, _START in seen, globals_made)
+    return CoreModule(imports, exports, _START in seen, globals_made, element_bytes)
 
 
 def start_function(module: bytes) -> bool:

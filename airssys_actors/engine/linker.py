@@ -123,7 +123,7 @@ class _Linker:
             weight += module.weight
             if weight > _MOST_WEIGHT:
                 raise ComponentUnsupported(
-                    f"core instances with more than {_MOST_WEIGHT} imports, exports and globals together"
+                    f"core instances with more than {_MOST_WEIGHT} imports, exports, globals and elements together"
                 )
             wanted = [self._argument(step.arguments[each.module], each.name) for each in module.imports]
             self._make([each for each in wanted if not isinstance(each, CoreExport)])

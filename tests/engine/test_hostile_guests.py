@@ -152,10 +152,16 @@ async def test_an_allocation_or_a_result_beyond_memory_traps(
         await instance.call("ask", answer, result)
 
 
-async def test_instances_of_modules_that_weigh_much_are_counted_before_they_are_made(engine: Engine) -> None:
-    heavy = "(global i64 (i64.const 0))" * 2_001
+@pytest.mark.parametrize(
+    "heavy",
+    ["(global i64 (i64.const 0))" * 2_001, f"(func $f) (elem func {'$f ' * 8_004})"],
+    ids=["globals", "elements"],
+)
+async def test_instances_of_modules_that_weigh_much_are_counted_before_they_are_made(
+    engine: Engine, heavy: str
+) -> None:
     text = f"(component (core module $m {heavy}) {'(core instance (instantiate $m))' * 100})"
-    with pytest.raises(ComponentUnsupported, match="globals together"):
+    with pytest.raises(ComponentUnsupported, match="elements together"):
         await engine.load(bytes(wat2wasm(text)), [])
 
 
