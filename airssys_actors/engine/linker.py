@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from airssys_actors.engine.abi.functions import ExportCode, export_code, host_code
 from airssys_actors.engine.abi.layout import CoreType, signature
 from airssys_actors.engine.border import Border
+from airssys_actors.engine.callbacks import lift_result, resource_drop, resource_new, resource_remove, resource_rep
 from airssys_actors.engine.core_module import CoreModule, read_core_module
 from airssys_actors.engine.glue import GlueModule
 from airssys_actors.engine.host import Dropped, HostInterface
@@ -243,21 +244,21 @@ class _Linker:
     def _builtin(self, definition: ResourceBuiltin, glue: GlueModule) -> int | None:
         resource, border = definition.resource, self._border
         if definition.operation == "new":
-            self._made[id(definition)] = self._define(("i32",), ("i32",), _resource_new(border, resource))
+            self._made[id(definition)] = self._define(("i32",), ("i32",), resource_new(border, resource))
             return None
         if definition.operation == "rep":
-            self._made[id(definition)] = self._define(("i32",), ("i32",), _resource_rep(border, resource))
+            self._made[id(definition)] = self._define(("i32",), ("i32",), resource_rep(border, resource))
             return None
         if resource.imported is not None:
             dropped = self._offer.dropped(resource)
             if dropped is not None:
                 self._dropped[resource] = dropped
-            self._made[id(definition)] = self._define(("i32",), (), _resource_drop(border, resource, dropped))
+            self._made[id(definition)] = self._define(("i32",), (), resource_drop(border, resource, dropped))
             return None
         if resource.destructor is None:
-            self._made[id(definition)] = self._define(("i32",), (), _resource_drop(border, resource, None))
+            self._made[id(definition)] = self._define(("i32",), (), resource_drop(border, resource, None))
             return None
-        key = self._define(("i32", "i32"), ("i32", "i32"), _resource_remove(border, resource))
+        key = self._define(("i32", "i32"), ("i32", "i32"), resource_remove(border, resource))
         return glue.drop(key, self._key(resource.destructor))  # type: ignore[arg-type]  # a CoreDef, see types.py
 
     # -- what the host calls
@@ -284,7 +285,7 @@ class _Linker:
                 core,
                 self._arguments(params) if code.allocates else None,
                 self._key(options.realloc) if options.realloc is not None else None,
-                self._define(results, (), _done(self._border, code.read, options.post_return is not None))
+                self._define(results, (), lift_result(self._border, code.read, options.post_return is not None))
                 if results
                 else None,
                 self._key(options.post_return) if options.post_return is not None else None,
@@ -332,100 +333,3 @@ def _own_resources(plan: Plan) -> list[ResourceType]:
                 if isinstance(definition, ResourceBuiltin) and definition.resource.imported is None:
                     found[id(definition.resource)] = definition.resource
     return list(found.values())
-
-
-# -- callbacks of the resource built-ins; like all callbacks they answer an int and raise nothing
-
-
-def _resource_new(border: Border, resource: ResourceType) -> Callable[..., int]:
-    views = border.views
-
-    def callback(_env: int, _caller: int, raw: int, _count: int) -> int:
-        try:
-            current, words = border.current, views[raw].u32
-            border.calls -= 1
-            if border.calls < 0:
-                border.pace(current)
-            if current.locked:
-                raise border.cannot_leave()
-            words[0] = current.handles.add(True, words[0], resource)
-        except BaseException as failure:
-            return border.fail(failure)
-        return 0
-
-    return callback
-
-
-def _resource_rep(border: Border, resource: ResourceType) -> Callable[..., int]:
-    views = border.views
-
-    def callback(_env: int, _caller: int, raw: int, _count: int) -> int:
-        try:
-            current, words = border.current, views[raw].u32
-            border.calls -= 1
-            if border.calls < 0:
-                border.pace(current)
-            words[0] = current.handles.thing(words[0], resource)
-        except BaseException as failure:
-            return border.fail(failure)
-        return 0
-
-    return callback
-
-
-def _resource_drop(border: Border, resource: ResourceType, dropped: Dropped | None) -> Callable[..., int]:
-    views = border.views
-
-    def callback(_env: int, _caller: int, raw: int, _count: int) -> int:
-        try:
-            current = border.current
-            border.calls -= 1
-            if border.calls < 0:
-                border.pace(current)
-            if current.locked:
-                raise border.cannot_leave()
-            owned, thing = current.handles.remove(views[raw].u32[0], resource)
-            if owned and dropped is not None:
-                dropped(current.owner, thing)
-        except BaseException as failure:
-            return border.fail(failure)
-        return 0
-
-    return callback
-
-
-def _resource_remove(border: Border, resource: ResourceType) -> Callable[..., int]:
-    """Answers (owned, rep) to glue that calls the destructor. Raw: NOT_RUN, handle."""
-    views = border.views
-
-    def callback(_env: int, _caller: int, raw: int, _count: int) -> int:
-        try:
-            current, words = border.current, views[raw].u32
-            border.calls -= 1
-            if border.calls < 0:
-                border.pace(current)
-            if current.locked:
-                raise border.cannot_leave()
-            owned, rep = current.handles.remove(words[4], resource)
-            words[0], words[4] = (1 if owned else 0), rep
-        except BaseException as failure:
-            return border.fail(failure)
-        return 0
-
-    return callback
-
-
-def _done(border: Border, read: Callable[[Any, Any], Any], post_return: bool) -> Callable[..., int]:
-    """Lifts an export's result, before its post-return frees it."""
-    views = border.views
-
-    def callback(_env: int, _caller: int, raw: int, _count: int) -> int:
-        try:
-            current = border.current
-            current.result = read(current, views[raw])
-            current.locked = post_return
-        except BaseException as failure:
-            return border.fail(failure)
-        return 0
-
-    return callback

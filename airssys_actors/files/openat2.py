@@ -6,6 +6,7 @@ It decides nothing: flags and conditions are the caller's. Linux 5.12 or later (
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import platform
 
@@ -48,10 +49,10 @@ def openat2(folder: int, path: str, flags: int, resolve: int) -> int:
     """Open ``path`` from the folder's descriptor and answer the new descriptor, closed on exec.
 
     Raises OSError with the kernel's number: EAGAIN when ``CACHED`` was asked for and memory does not hold the answer,
-    EXDEV when ``BENEATH`` was broken, ELOOP for a magic link.
+    EXDEV when ``BENEATH`` was broken, ELOOP for a magic link, ENOSYS where the call is not there.
     """
     if _number is None:
-        raise NotImplementedError(f"the number of openat2 is not known on {platform.machine()}")
+        raise OSError(errno.ENOSYS, f"the number of openat2 is not known on {platform.machine()}")
     how = _OpenHow(flags | os.O_CLOEXEC, 0, resolve)
     # A path with a NUL would be cut there; callers refuse it before, and this is the last moment to notice.
     raw = os.fsencode(path)

@@ -14,8 +14,10 @@ from typing import Any
 
 from airssys_actors.engine.abi import rules
 from airssys_actors.engine.abi.layout import CoreType, Signature, alignment, allocates, signature, size
-from airssys_actors.engine.abi.lift import Lifter, Slots
+from airssys_actors.engine.abi.lift import Lifter
 from airssys_actors.engine.abi.lower import Lowerer
+from airssys_actors.engine.abi.memory_source import Slots
+from airssys_actors.engine.abi.source import Constants
 from airssys_actors.engine.plan import StringEncoding
 from airssys_actors.engine.types import FuncType, Tuple
 from airssys_actors.engine.values import Err, Fill, Ok, Some
@@ -40,9 +42,8 @@ _COMMON: dict[str, Any] = {
 }
 
 
-def _compile(source: str, constants: dict[str, object], name: str) -> dict[str, Any]:
+def _compile(source: str, constants: Constants, name: str) -> dict[str, Any]:
     namespace = {**_COMMON, **constants}
-    namespace.pop("#names", None)
     try:
         exec(compile(source, f"<canonical ABI of {name}>", "exec"), namespace)
     except (SyntaxError, RecursionError, MemoryError) as failure:  # Python bounds nesting; so does the engine
@@ -66,7 +67,7 @@ def host_code(kind: FuncType, memory: int, encoding: StringEncoding, waits: bool
     shape = signature(kind, lifted=False)
     generates = allocates(kind.result)
     glued = waits or generates
-    constants: dict[str, object] = {}
+    constants = Constants()
     first = 1 if glued else 0  # a glued callback's first slot holds NOT_RUN
     lifter = Lifter(constants, memory, encoding, Slots(_RAW, first * _RAW))
     lifter.emit("cur.leaves = cur.elements; cur.bytes_left = cur.memory_bytes")
@@ -144,7 +145,7 @@ class ExportCode:
 @lru_cache(maxsize=2048)
 def export_code(kind: FuncType, memory: int, encoding: StringEncoding, post_return: bool, name: str) -> ExportCode:
     shape = signature(kind, lifted=True)
-    constants: dict[str, object] = {}
+    constants = Constants()
     names = [f"a{position}" for position in range(len(kind.params))]
     generates = shape.spills or any(allocates(param) for _, param in kind.params)
     direct = not generates and not shape.indirect and not post_return

@@ -21,8 +21,7 @@ from airssys_actors.engine.abi.layout import (
     payload_offset,
     size,
 )
-from airssys_actors.engine.abi.source import Source
-from airssys_actors.engine.plan import StringEncoding
+from airssys_actors.engine.abi.memory_source import MemorySource
 from airssys_actors.engine.types import (
     Borrow,
     Enum,
@@ -37,36 +36,13 @@ from airssys_actors.engine.types import (
     ValType,
 )
 
-__all__ = ("Lifter", "Slots")
+__all__ = ("Lifter",)
 
 _WORD_OF = {"s8": "u32", "s16": "u32", "s32": "i32", "u64": "u64", "s64": "i64", "f32": "f32", "f64": "f64"}
-_WORD_SIZE = {"u32": 4, "i32": 4, "f32": 4, "u64": 8, "i64": 8, "f64": 8}
 
 
-class Slots:
-    """Where core values lie: the first at ``offset``, each ``stride`` bytes on. All are little-endian."""
-
-    def __init__(self, stride: int = 16, offset: int = 0, words: str = "W") -> None:
-        self.stride, self.offset, self.words = stride, offset, words
-
-    def at(self, index: int, word: str) -> str:
-        return f"{self.words}.{word}[{(index * self.stride + self.offset) // _WORD_SIZE[word]}]"
-
-
-class Lifter(Source):
+class Lifter(MemorySource):
     """Each method emits what it needs, and returns an expression for the value."""
-
-    def __init__(
-        self, constants: dict[str, object], memory: int, encoding: StringEncoding, slots: Slots | None = None
-    ) -> None:
-        super().__init__(constants)
-        self.memory, self.encoding, self.slots = memory, encoding, slots or Slots()
-
-    def bounds(self, pointer: str, length: str | int, align: int = 1) -> None:
-        """Trap unless ``length`` bytes at ``pointer`` are aligned and inside memory. ``mem`` may be renewed."""
-        if align > 1:
-            self.emit(f"if {pointer} & {align - 1}: raise unaligned({pointer})")
-        self.emit(f"if {pointer} + {length} > len(mem): mem = cur.renew_memory({self.memory}, {pointer} + {length})")
 
     def flat(self, kind: ValType, indices: list[int]) -> str:
         """Lift from core values; takes its share of ``indices`` off the front."""

@@ -23,9 +23,7 @@ from airssys_actors.engine.abi.layout import (
     payload_offset,
     size,
 )
-from airssys_actors.engine.abi.lift import Slots
-from airssys_actors.engine.abi.source import Source
-from airssys_actors.engine.plan import StringEncoding
+from airssys_actors.engine.abi.memory_source import MemorySource
 from airssys_actors.engine.types import (
     Borrow,
     Enum,
@@ -43,19 +41,8 @@ __all__ = ("Lowerer",)
 _WORD_OF = {"s8": "i32", "s16": "i32", "s32": "i32", "u64": "u64", "s64": "i64", "f32": "f32", "f64": "f64"}
 
 
-class Lowerer(Source):
+class Lowerer(MemorySource):
     """Each method emits the code that writes one value; ``value`` is an expression that is read once."""
-
-    def __init__(
-        self, constants: dict[str, object], memory: int, encoding: StringEncoding, slots: Slots | None = None
-    ) -> None:
-        super().__init__(constants)
-        self.memory, self.encoding, self.slots = memory, encoding, slots or Slots()
-
-    def bounds(self, pointer: str, length: str | int, align: int = 1) -> None:
-        if align > 1:
-            self.emit(f"if {pointer} & {align - 1}: raise unaligned({pointer})")
-        self.emit(f"if {pointer} + {length} > len(mem): mem = cur.renew_memory({self.memory}, {pointer} + {length})")
 
     def flat(self, kind: ValType, value: str, indices: list[int], cores: list[CoreType]) -> None:
         """Lower into core values; takes its share of ``indices`` and of their ``cores`` off the front."""

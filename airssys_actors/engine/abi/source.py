@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ("Source",)
+__all__ = ("Constants", "Source")
+
+
+class Constants(dict[str, object]):
+    """What the bodies of one source text name: values by name, and how many fresh names they have used up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.used = 0
 
 
 class Source:
     """Lines of one function body under construction, with the constants they name."""
 
-    def __init__(self, constants: dict[str, object]) -> None:
+    def __init__(self, constants: Constants) -> None:
         self.lines: list[str] = []
         self.constants = constants
         self._indent = 0
@@ -28,8 +36,8 @@ class Source:
 
     def fresh(self) -> str:
         """A name that nothing else has; shared by all bodies that share the constants."""
-        count = self.constants["#names"] = int(str(self.constants.get("#names", 0))) + 1
-        return f"v{count}"
+        self.constants.used += 1
+        return f"v{self.constants.used}"
 
     def constant(self, value: object) -> str:
         name = f"K{len(self.constants)}"
