@@ -79,7 +79,7 @@ class Border:
 
     @staticmethod
     def cannot_leave() -> GuestTrap:
-        return GuestTrap("the guest called an import from its realloc or post-return")
+        return GuestTrap("cannot leave component instance: the guest called an import from its realloc or post-return")
 
     def drive(self, current: Instance, words: Words, lowering: Lowering, pointer: int | None) -> None:
         """Go on with writing a result: either it is written, or the guest has to allocate."""
@@ -138,24 +138,41 @@ class Border:
             return self.fail(failure)
         return 0
 
+    def drive_arguments(self, current: Instance, words: Words, lowering: Lowering, pointer: int | None) -> None:
+        """Go on with writing a call's arguments: either the core arguments are here, or the guest has to allocate."""
+        try:
+            words.u32[0], words.u32[4] = lowering.send(pointer)
+        except StopIteration:
+            current.lowering = None
+            words.u32[0] = DONE
+            assert current.scratch is not None
+            values = current.scratch.u64
+            for position in range(current.flat_count):  # after state and size, in 16-byte slots
+                words.u64[4 + 2 * position] = values[2 * position]
+        else:
+            current.lowering = lowering
+            current.locked = True
+
     def arguments(self, _env: int, _caller: int, raw: int, _count: int) -> int:
-        """Called by an export's glue: the pointer it asked for, or the core arguments once all is written."""
+        """Called by the glue of an export or of a call between components: the pointer it asked for. Raw: as resume."""
         try:
             current, words = self.current, self.views[raw]
             current.locked = False
-            lowering, scratch = current.lowering, current.scratch
+            lowering = current.lowering
             assert lowering is not None
-            try:
-                align, length = lowering.send(words.u32[4])
-            except StopIteration:
-                current.lowering = None
-                words.u32[0] = DONE
-                values = scratch.u64
-                for position in range(current.flat_count):  # after state and size, in 16-byte slots
-                    words.u64[4 + 2 * position] = values[2 * position]
-            else:
-                current.locked = True
-                words.u32[0], words.u32[4] = align, length
+            self.drive_arguments(current, words, lowering, words.u32[4])
         except BaseException as failure:
             return self.fail(failure)
         return 0
+
+    def lock(self, _env: int, _caller: int, raw: int, _count: int) -> int:
+        """Called by glue around a post-return. Raw: whether the guest may not leave from now on."""
+        try:
+            self.current.locked = bool(self.views[raw].u32[0])
+        except BaseException as failure:
+            return self.fail(failure)
+        return 0
+
+    def cannot_enter(self, _env: int, _caller: int, _raw: int, _count: int) -> int:
+        """What a component gets that calls a function of its own as if it were another's."""
+        return self.fail(GuestTrap("cannot enter component instance"))

@@ -42,40 +42,40 @@ def _callback(border: Border, work: Callable[[Instance, Words], None], *, leaves
     return callback
 
 
-def resource_new(border: Border, resource: ResourceType) -> Callback:
+def resource_new(border: Border, place: int, resource: ResourceType) -> Callback:
     """``resource.new``: (rep) -> (handle)."""
 
     def work(current: Instance, words: Words) -> None:
-        words.u32[0] = current.handles.add(True, words.u32[0], resource)
+        words.u32[0] = current.tables[place].own(words.u32[0], resource)
 
     return _callback(border, work, leaves=True)
 
 
-def resource_rep(border: Border, resource: ResourceType) -> Callback:
+def resource_rep(border: Border, place: int, resource: ResourceType) -> Callback:
     """``resource.rep``: (handle) -> (rep). The specification allows it everywhere."""
 
     def work(current: Instance, words: Words) -> None:
-        words.u32[0] = current.handles.thing(words.u32[0], resource)
+        words.u32[0] = current.tables[place].thing(words.u32[0], resource)
 
     return _callback(border, work, leaves=False)
 
 
-def resource_drop(border: Border, resource: ResourceType, dropped: Dropped | None) -> Callback:
+def resource_drop(border: Border, place: int, resource: ResourceType, dropped: Dropped | None) -> Callback:
     """``resource.drop`` of a resource without a guest's destructor: (handle) -> ()."""
 
     def work(current: Instance, words: Words) -> None:
-        owned, thing = current.handles.remove(words.u32[0], resource)
+        owned, thing = current.tables[place].drop(words.u32[0], resource)
         if owned and dropped is not None:
             dropped(current.owner, thing)
 
     return _callback(border, work, leaves=True)
 
 
-def resource_remove(border: Border, resource: ResourceType) -> Callback:
+def resource_remove(border: Border, place: int, resource: ResourceType) -> Callback:
     """For glue that calls the destructor: (NOT_RUN, handle) -> (owned, rep)."""
 
     def work(current: Instance, words: Words) -> None:
-        owned, rep = current.handles.remove(words.u32[4], resource)
+        owned, rep = current.tables[place].drop(words.u32[4], resource)
         words.u32[0], words.u32[4] = (1 if owned else 0), rep
 
     return _callback(border, work, leaves=True)

@@ -13,7 +13,16 @@ from airssys_actors.engine.binary import Reader
 from airssys_actors.engine.decode_unsupported import unsupported
 from airssys_actors.engine.plan import CoreKind
 
-__all__ = ("HEADER", "CoreModule", "ModuleExport", "ModuleImport", "read_core_module", "start_function")
+__all__ = (
+    "HEADER",
+    "CoreModule",
+    "ModuleExport",
+    "ModuleImport",
+    "read_core_module",
+    "read_described_kind",
+    "read_import",
+    "start_function",
+)
 
 HEADER = b"\0asm\x01\x00\x00\x00"
 _KINDS: Final[tuple[CoreKind, ...]] = ("func", "table", "memory", "global", "tag")
@@ -79,7 +88,7 @@ def read_core_module(data: bytes) -> CoreModule:
             raise reader.invalid(f"section {section} is not known, or there twice", at)
         seen.add(section)
         if section == _IMPORTS:
-            imports = tuple([_import(body) for _ in range(body.count())])
+            imports = tuple([read_import(body) for _ in range(body.count())])
         elif section == _EXPORTS:
             exports = tuple([_export(body) for _ in range(body.count())])
         elif section == _GLOBALS:
@@ -97,8 +106,14 @@ def start_function(module: bytes) -> bool:
     return read_core_module(module).has_start
 
 
-def _import(reader: Reader) -> ModuleImport:
+def read_import(reader: Reader) -> ModuleImport:
+    """Read one import of a core module."""
     module, name = reader.name(), reader.name()
+    return ModuleImport(module, name, read_described_kind(reader))
+
+
+def read_described_kind(reader: Reader) -> CoreKind:
+    """Read what an import of a core module is described as; return its kind."""
     kind = _kind(reader)
     match kind:
         case "func":
@@ -114,7 +129,7 @@ def _import(reader: Reader) -> ModuleImport:
         case "tag":
             reader.expect(0, "the attribute of a tag")
             reader.u32()
-    return ModuleImport(module, name, kind)
+    return kind
 
 
 def _export(reader: Reader) -> ModuleExport:

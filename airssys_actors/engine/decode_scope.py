@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from airssys_actors.engine.binary import Reader
-from airssys_actors.engine.plan import CoreDef, CoreInstance, ImportedFunc, LiftedFunc
+from airssys_actors.engine.plan import ComponentFunc, CoreDef, CoreInstance, ImportedFunc, LiftedFunc
 from airssys_actors.engine.types import FuncType, ResourceType, ValType
 
 __all__ = (
     "COMPONENT_SORTS",
     "CORE_SORTS",
-    "ComponentFunc",
     "ComponentTypeMark",
+    "Described",
     "Entity",
     "InstanceTypeRecipe",
     "InstanceValue",
@@ -87,6 +87,13 @@ class ModuleRef:
     index: int
 
 
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A core module or component that a type speaks of. Whoever instantiates with that type brings the thing itself."""
+
+    sort: str
+
+
 @dataclass(eq=False, slots=True)
 class InstanceValue:
     """A component instance: its exports by name."""
@@ -94,9 +101,8 @@ class InstanceValue:
     exports: dict[str, Entity] = field(default_factory=dict)
 
 
-ComponentFunc: TypeAlias = ImportedFunc | LiftedFunc
 TypeEntry: TypeAlias = ValType | FuncType | ResourceType | InstanceTypeRecipe | ComponentTypeMark
-Entity: TypeAlias = ComponentFunc | TypeEntry | NestedComponent | InstanceValue | ModuleRef
+Entity: TypeAlias = ComponentFunc | TypeEntry | NestedComponent | InstanceValue | ModuleRef | Described
 
 
 def sort_of(entity: Entity) -> str:
@@ -110,20 +116,23 @@ def sort_of(entity: Entity) -> str:
             return "instance"
         case ModuleRef():
             return "core module"
+        case Described():
+            return entity.sort
         case _:
             return "type"
 
 
 @dataclass(eq=False, slots=True)
 class Scope:
-    """The index spaces of one component or type declarator."""
+    """The index spaces of one component or type declarator; ``place`` numbers a component instance that has code."""
 
     parent: Scope | None = None
+    place: int | None = None
     funcs: list[ComponentFunc] = field(default_factory=list)
     types: list[TypeEntry] = field(default_factory=list)
-    components: list[NestedComponent] = field(default_factory=list)
+    components: list[NestedComponent | Described] = field(default_factory=list)
     instances: list[InstanceValue] = field(default_factory=list)
-    modules: list[ModuleRef] = field(default_factory=list)
+    modules: list[ModuleRef | Described] = field(default_factory=list)
     core_types: list[None] = field(default_factory=list)
     core_instances: list[CoreInstance] = field(default_factory=list)
     core: dict[str, list[CoreDef]] = field(
@@ -141,6 +150,8 @@ class Scope:
                 self.instances.append(entity)
             case ModuleRef():
                 self.modules.append(entity)
+            case Described():
+                (self.modules if entity.sort == "core module" else self.components).append(entity)
             case _:
                 self.types.append(entity)
 

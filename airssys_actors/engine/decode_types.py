@@ -12,8 +12,11 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from airssys_actors.engine.binary import Reader
+from airssys_actors.engine.core_module import read_described_kind, read_import
 from airssys_actors.engine.decode_scope import (
+    CORE_SORTS,
     ComponentTypeMark,
+    Described,
     Entity,
     InstanceTypeRecipe,
     InstanceValue,
@@ -281,10 +284,12 @@ class TypeReader:
         return self._measured(reader, type_, inside, labels)
 
     def core_type(self, reader: Reader, scope: Scope) -> None:
-        """Read over a core type: only imported core modules would need it, and they are not supported."""
+        """Read over a core type: it describes a core module, and where one is used, the module itself is at hand."""
         code = reader.byte()
         if code == 0x50:
-            raise unsupported("types of core modules")
+            self._module_type(reader)
+            scope.core_types.append(None)
+            return
         if code != 0x60:
             raise unsupported("core types other than functions (garbage collection)")
         for _ in range(2):
@@ -292,6 +297,26 @@ class TypeReader:
                 if reader.byte() not in _NUMERIC_CORE_TYPES:
                     raise unsupported("core types with typed references")
         scope.core_types.append(None)
+
+    def _module_type(self, reader: Reader) -> None:
+        inside = Scope()
+        for _ in range(reader.count()):
+            start = reader.offset
+            kind = reader.byte()
+            if kind == 0x00:
+                read_import(reader)
+            elif kind == 0x01 and reader.peek() != 0x50:
+                self.core_type(reader, inside)
+            elif kind == 0x02:
+                if CORE_SORTS.get(reader.byte()) != "type" or reader.byte() != 0x01:
+                    raise reader.invalid("the type of a core module has an alias of something other than a type", start)
+                reader.u32()
+                reader.u32()
+            elif kind == 0x03:
+                reader.name()
+                read_described_kind(reader)
+            else:
+                raise reader.invalid(f"{kind:#04x} is no declarator of the type of a core module", start)
 
     def described(self, reader: Reader, scope: Scope) -> Declared:
         """Read what an import or export is said to be."""
@@ -366,7 +391,7 @@ class TypeReader:
             case None if declared.sort == "type":
                 return ResourceType(name, None if interface is None else (interface, name))
             case None:
-                raise unsupported(f"a {declared.sort} inside a type or as an import ({name})")
+                return Described(declared.sort)
             case entry:
                 return entry
 

@@ -14,7 +14,7 @@ from airssys_actors.engine.binary import Reader, check_is_component
 from airssys_actors.engine.decode_scope import (
     COMPONENT_SORTS,
     CORE_SORTS,
-    ComponentFunc,
+    Described,
     Entity,
     InstanceTypeRecipe,
     InstanceValue,
@@ -28,6 +28,7 @@ from airssys_actors.engine.decode_scope import (
 from airssys_actors.engine.decode_types import TypeReader
 from airssys_actors.engine.decode_unsupported import UNSUPPORTED_CANONICALS, UNSUPPORTED_OPTIONS, unsupported
 from airssys_actors.engine.plan import (
+    ComponentFunc,
     CoreDef,
     CoreExport,
     CoreInstance,
@@ -49,6 +50,7 @@ __all__ = ("decode",)
 
 _MOST_MODULES = 1_000
 _MOST_STEPS = 1_000
+_MOST_PLACES = 100
 _MOST_EXPORTS = 10_000
 _DEEPEST_EXPORT = 32
 
@@ -81,8 +83,6 @@ class _Decoder:
         self._meter = Meter()
         self._types = TypeReader(data, self._meter, self._alias)
         self._modules: dict[tuple[int, int], ModuleRef] = {}
-        self._instances = 0
-        self._with_code: int | None = None
 
     def run(self) -> Plan:
         reader = Reader(self._data)
@@ -102,8 +102,6 @@ class _Decoder:
         header = reader.take(8)
         if header != self._data[:8]:
             raise reader.invalid("a nested component begins otherwise than its parent", start)
-        instance = self._instances
-        self._instances += 1
         scope = Scope(parent)
         exports: dict[str, Entity] = {}
         imported: set[str] = set()
@@ -143,7 +141,7 @@ class _Decoder:
                         case 7:
                             self._type(body, scope)
                         case 8:
-                            self._canonical(body, scope, instance)
+                            self._canonical(body, scope)
                         case 10:
                             self._import(body, scope, imported, arguments)
                         case _:
@@ -171,7 +169,9 @@ class _Decoder:
         reader.byte()
         reader.expect(0x7F, "the representation of a resource (i32)")
         destructor = self._core_at(reader, scope, "func") if reader.flag() else None
-        scope.types.append(ResourceType(destructor=destructor))
+        resource = ResourceType(place=self._place(reader, scope), destructor=destructor)
+        self._plan.resources.append(resource)
+        scope.types.append(resource)
 
     # -- references by number
 
@@ -296,7 +296,8 @@ class _Decoder:
         form = reader.byte()
         if form == 0x00:
             index = reader.u32()
-            if index >= len(scope.modules):
+            module = scope.modules[index] if index < len(scope.modules) else None
+            if not isinstance(module, ModuleRef):
                 raise reader.invalid(f"there is no core module {index}", start)
             arguments: dict[str, CoreInstance] = {}
             for _ in range(reader.count()):
@@ -308,7 +309,7 @@ class _Decoder:
             if len(self._plan.steps) >= _MOST_STEPS:
                 raise reader.invalid(f"more than {_MOST_STEPS} core instances", start)
             scope.core_instances.append(len(self._plan.steps))
-            self._plan.steps.append(Step(scope.modules[index].index, arguments))
+            self._plan.steps.append(Step(module.index, arguments))
         elif form == 0x01:
             bundle: dict[str, CoreDef] = {}
             for _ in range(reader.count()):
@@ -325,10 +326,10 @@ class _Decoder:
         form = reader.byte()
         if form == 0x00:
             index = reader.u32()
-            if index >= len(scope.components):
+            nested = scope.components[index] if index < len(scope.components) else None
+            if not isinstance(nested, NestedComponent):
                 raise reader.invalid(f"there is no component {index}", start)
             arguments = self._named_entities(reader, scope, extern=False)
-            nested = scope.components[index]
             inner = Reader(self._data, nested.start, nested.end)
             scope.instances.append(InstanceValue(self._component(inner, nested.scope, arguments)))
         elif form == 0x01:
@@ -367,12 +368,17 @@ class _Decoder:
             raise reader.invalid("the canonical option realloc is given without memory")
         return options
 
-    def _canonical(self, reader: Reader, scope: Scope, instance: int) -> None:
-        if self._with_code is None:
-            self._with_code = instance
-        elif self._with_code != instance:
-            # Each would need handles of its own; in one table, one could use what belongs to the other.
-            raise unsupported("a component composed of several components with code of their own")
+    def _place(self, reader: Reader, scope: Scope) -> int:
+        """The number of the component instance that ``scope`` describes: given when it first needs one."""
+        if scope.place is None:
+            if self._plan.places >= _MOST_PLACES:
+                raise reader.invalid(f"more than {_MOST_PLACES} component instances with code")
+            scope.place = self._plan.places
+            self._plan.places += 1
+        return scope.place
+
+    def _canonical(self, reader: Reader, scope: Scope) -> None:
+        place = self._place(reader, scope)
         start = reader.offset
         code = reader.byte()
         if code == 0x00:
@@ -383,21 +389,19 @@ class _Decoder:
             if not isinstance(type_, FuncType):
                 raise reader.invalid("a function is lifted to a type that is not a function's", start)
             self._types.charge_function(reader, type_)
-            scope.funcs.append(LiftedFunc(type_, core, options))
+            scope.funcs.append(LiftedFunc(type_, core, options, place))
         elif code == 0x01:
             reader.expect(0x00, "the sort of what is lowered")
             function = self._func_at(reader, scope)
             options = self._options(reader, scope, lifting=False)
-            if isinstance(function, LiftedFunc):
-                raise unsupported("a component's own function lowered again (a call from component to component)")
             self._types.charge_function(reader, function.type)
-            scope.core["func"].append(Lowered(function, options))
+            scope.core["func"].append(Lowered(function, options, place))
         elif code in _RESOURCE_OPERATIONS:
             operation = _RESOURCE_OPERATIONS[code]
             resource = self._types.resource(reader, scope)
-            if operation != "drop" and resource.imported is not None:
+            if operation != "drop" and resource.place != place:
                 raise reader.invalid(f"resource.{operation} of a resource that is imported", start)
-            scope.core["func"].append(ResourceBuiltin(operation, resource))
+            scope.core["func"].append(ResourceBuiltin(operation, resource, place))
         elif code in UNSUPPORTED_CANONICALS:
             raise unsupported(f"the canonical function {UNSUPPORTED_CANONICALS[code]}")
         else:
@@ -446,8 +450,8 @@ class _Decoder:
                             self._plan.imports[name, export] = entity
                         case ResourceType() if entity.imported == (name, export):
                             self._plan.imports[name, export] = entity
-                        case InstanceValue():
-                            raise unsupported(f"an instance inside an imported instance ({name}, {export})")
+                        case InstanceValue() | Described():
+                            raise unsupported(f"an imported instance with {sort_of(entity)} {export!r} in it ({name})")
                         case _:
                             pass  # a plain type, or a resource that came from another import: nothing to provide
                 return InstanceValue(exports)
@@ -486,14 +490,10 @@ class _Decoder:
         exports: dict[str, Export] = {}
         for name, entity in entities.items():
             match entity:
-                case LiftedFunc() | ResourceType():
+                case LiftedFunc() | ImportedFunc() | ResourceType():
                     exports[name] = entity
                 case InstanceValue():
                     exports[name] = ExportedInstance(self._exported(reader, entity.exports, depth + 1, count))
-                case ImportedFunc():
-                    raise unsupported(f"an imported function exported again unchanged ({name})")
-                case NestedComponent() | ModuleRef():
-                    raise unsupported(f"the export of a {sort_of(entity)} ({name})")
                 case _:
-                    pass  # a plain type
+                    pass  # a plain type, or a component or module, of which nothing has been made yet
         return exports

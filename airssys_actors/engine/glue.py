@@ -56,6 +56,15 @@ def _set(local: int) -> bytes:
     return b"\x21" + _unsigned(local)
 
 
+def _get_all(positions: range) -> list[bytes]:
+    return [_get(position) for position in positions]
+
+
+def _set_all(first: int, kinds: Sequence[CoreType]) -> bytes:
+    """Pop as many values as there are ``kinds`` into the locals from ``first`` on."""
+    return b"".join(_set(first + position) for position in reversed(range(len(kinds))))
+
+
 def _branch(depth: int, conditional: bool = False) -> bytes:
     return (b"\x0d" if conditional else b"\x0c") + _unsigned(depth)
 
@@ -93,22 +102,56 @@ class GlueModule:
         ``callback``: (NOT_RUN, parameters) -> (state, size, results); ``resume``: (NOT_RUN, pointer) -> the same.
         """
         params, results = shape
-        state, length = len(params), len(params) + 1
+        first = len(params)
         answers = (*_STATE_AND_SIZE, *results)
-        store = b"".join(_set(state + position) for position in reversed(range(len(answers))))
-        code: list[bytes | int] = [_constant(NOT_RUN), *(_get(position) for position in range(len(params)))]
-        code += [self._call(callback, (("i32", *params), answers)), store]
-        code += [_BLOCK, _LOOP, _get(state), _constant(DONE), _EQ, _branch(1, conditional=True)]
-        code += [_get(state), _constant(NOT_RUN), _EQ, _IF, _UNREACHABLE, _END]
-        code += [_constant(NOT_RUN), _get(state), _constant(WAITING), _EQ]
-        code += [_IF_I32, self._pause(), _constant(0), _ELSE]
-        if realloc is not None:
-            code += [_constant(0), _constant(0), _get(state), _get(length), self._call(realloc, _REALLOC)]
-        else:
-            code += [_UNREACHABLE]
-        code += [_END, self._call(resume, (("i32", "i32"), answers)), store, _branch(0), _END, _END]
-        code += [_get(length + 1 + position) for position in range(len(results))]
+        code: list[bytes | int] = [_constant(NOT_RUN), *_get_all(range(first))]
+        code += [self._call(callback, (("i32", *params), answers)), _set_all(first, answers)]
+        waiting: list[bytes | int] = [_get(first), _constant(WAITING), _EQ, _IF_I32, self._pause(), _constant(0), _ELSE]
+        code += self._until_done(first, answers, resume, [*waiting, *self._allocate(first, realloc), _END])
+        code += _get_all(range(first + 2, first + len(answers)))
         return self._function(params, results, answers, code)
+
+    def component_call(
+        self,
+        outer: _Shape,
+        inner: _Shape,
+        begin: Hashable,
+        arguments: Hashable | None,
+        realloc: Hashable | None,
+        core: Hashable,
+        done: Hashable,
+        resume: Hashable | None,
+        result_realloc: Hashable | None,
+        post_return: tuple[Hashable, Hashable] | None,
+    ) -> int:
+        """A function of another component: ``outer`` is what the caller calls, ``inner`` what the callee is.
+
+        ``begin`` and ``done`` are ``abi.fused``'s; ``arguments`` and ``resume`` go on when memory has been allocated,
+        by the callee's ``realloc`` and by the caller's ``result_realloc``. ``post_return`` comes with what locks it in.
+        """
+        params, results = outer
+        first = len(params)  # of the locals: state, size, the callee's parameters and result, state, size, the result
+        asked = (*_STATE_AND_SIZE, *inner[0])
+        returned = first + len(asked)
+        given = _get_all(range(returned, returned + len(inner[1])))
+        finish = returned + len(inner[1])
+        answers = (*_STATE_AND_SIZE, *results)
+        code: list[bytes | int] = [_constant(NOT_RUN), *_get_all(range(first))]
+        code += [self._call(begin, (("i32", *params), asked)), _set_all(first, asked)]
+        code += self._until_done(first, asked, arguments, self._allocate(first, realloc))
+        code += _get_all(range(first + 2, returned))
+        code += [self._call(core, inner), _set_all(returned, inner[1])]
+        pointer = params[-1:] if outer[1] != inner[1] else ()  # where the caller wants a result that is no core value
+        code += [_constant(NOT_RUN), *given, *_get_all(range(first - len(pointer), first))]
+        code += [self._call(done, (("i32", *inner[1], *pointer), answers)), _set_all(finish, answers)]
+        code += self._until_done(finish, answers, resume, self._allocate(finish, result_realloc))
+        if post_return is not None:
+            lock, function = post_return
+            code += [_constant(1), self._call(lock, (("i32",), ()))]
+            code += [*given, self._call(function, (inner[1], ()))]
+            code += [_constant(0), self._call(lock, (("i32",), ()))]
+        code += _get_all(range(finish + 2, finish + len(answers)))
+        return self._function(params, results, (*asked, *inner[1], *answers), code)
 
     def export(
         self,
@@ -197,6 +240,23 @@ class GlueModule:
         self.imports.append(key)
         self._import_types.append(kind)
         return b"\x10" + _unsigned(len(self.imports) - 1)
+
+    def _allocate(self, first: int, realloc: Hashable | None) -> list[bytes | int]:
+        """Have the guest allocate what the locals from ``first`` on (alignment, size) ask for."""
+        if realloc is None:
+            return [_UNREACHABLE]
+        return [_constant(0), _constant(0), _get(first), _get(first + 1), self._call(realloc, _REALLOC)]
+
+    def _until_done(
+        self, first: int, answers: Sequence[CoreType], again: Hashable | None, pointer: Sequence[bytes | int]
+    ) -> list[bytes | int]:
+        """Call ``again`` with what ``pointer`` leaves, until the state (local ``first``) is DONE. None: it is so."""
+        trap = [_get(first), _constant(NOT_RUN), _EQ, _IF, _UNREACHABLE, _END]
+        if again is None:
+            return [*trap]
+        code: list[bytes | int] = [_BLOCK, _LOOP, _get(first), _constant(DONE), _EQ, _branch(1, conditional=True)]
+        code += [*trap, _constant(NOT_RUN), *pointer, self._call(again, (("i32", "i32"), answers))]
+        return [*code, _set_all(first, answers), _branch(0), _END, _END]
 
     @staticmethod
     def _pause() -> int:

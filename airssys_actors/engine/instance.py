@@ -19,7 +19,7 @@ from airssys_actors.engine import ffi
 from airssys_actors.engine.border import Lowering
 from airssys_actors.engine.cpu import CpuAccount
 from airssys_actors.engine.fiber import Fiber, Outcome
-from airssys_actors.engine.handles import HandleTable
+from airssys_actors.engine.handles import BorrowScope, HandleTable
 from airssys_actors.engine.limits import InstanceLimits
 from airssys_actors.engine.traps import trap_from
 from airssys_actors.engine.values import GuestResource
@@ -35,6 +35,7 @@ _FOREVER = 1 << 60
 _MOST_TABLES = 64
 _MOST_AT_ONCE_NS = 2_000_000
 _NOTHING = memoryview(b"")
+_NO_ALLOCATION = (0, 0)
 
 
 class Instance:
@@ -61,14 +62,9 @@ class Instance:
         "elements",
         "failure",
         "flat_count",
-        "handles",
         "leaves",
-        "lift_borrow",
-        "lift_own",
         "list_bytes",
         "locked",
-        "lower_borrow",
-        "lower_own",
         "lowering",
         "mem0",
         "mem1",
@@ -83,8 +79,11 @@ class Instance:
         "owner",
         "pending",
         "result",
+        "scope",
+        "scopes",
         "scratch",
         "string_bytes",
+        "tables",
         "waiting",
     )
 
@@ -101,9 +100,12 @@ class Instance:
         self._expired = False
         self._views = MemoryViews()
         self._fiber = Fiber(self, runtime, account, limits.guest_time_s)
-        handles = self.handles = HandleTable(limits.handles)
-        self.lift_own, self.lift_borrow = handles.lift_own, handles.lift_borrow
-        self.lower_own, self.lower_borrow = handles.lower_own, handles.lower_borrow
+        first = HandleTable(0, limits.handles)
+        self.tables = [first]
+        for place in range(1, component.program.places):
+            self.tables.append(HandleTable(place, limits.handles, first))
+        self.scope = BorrowScope()
+        self.scopes: list[BorrowScope] = []
         self.string_bytes, self.list_bytes, self.elements = limits.string_bytes, limits.list_bytes, limits.elements
         self.leaves = limits.elements
         self.memory_bytes = self.bytes_left = limits.memory_bytes
@@ -116,7 +118,7 @@ class Instance:
         self.outcome: Outcome | None = None
         self.pending: Coroutine[Any, Any, Any] | None = None
         self.result: Any = None
-        self.scratch: Scratch = None  # type: ignore[assignment]  # set by calls that lower through memory
+        self.scratch: Scratch | None = None
         self.waiting: tuple[Callable[..., Any], int, bool] | None = None
         self._store = ffi.store_new(component.engine_at, None, None)
         runtime.stores += 1
@@ -252,27 +254,25 @@ class Instance:
         """
         found = self._component.calls.get(name)
         if found is None:
-            raise ExportMissing(f"the component exports no function {name!r}")
+            return await self._call_passed_on(name, arguments)
         if not self._store or self._fiber.future:
             self._refuse()
         prepared, code = found
         _, at, words = self._buffers.get(name) or self._buffer(prepared)
-        if code.allocates:
-            scratch = self.scratch = self._scratch()
-            self.flat_count = len(code.signature.params)
-            lowering = self.lowering = code.write(self, scratch, *arguments)
-            assert lowering is not None
-            try:
-                align, length = next(lowering)
-            except StopIteration:
-                align = length = 0
-            except BaseException:
-                self.lowering = None
-                raise
-            self.locked = align > 0
-            words.u32[2], words.u32[10] = align, length
-        else:
-            code.write(self, words, *arguments)
+        try:
+            if code.allocates:
+                scratch = self.scratch_for(len(code.signature.params))
+                lowering = self.lowering = code.write(self, scratch, *arguments)
+                assert lowering is not None
+                align, length = next(lowering, _NO_ALLOCATION)
+                self.locked = align > 0
+                words.u32[2], words.u32[10] = align, length
+            else:
+                code.write(self, words, *arguments)
+        except BaseException:
+            self.lowering = None
+            self.scope.undo()
+            raise
         await self._invoke(prepared, at, timeout_s)
         if code.direct:
             try:
@@ -287,7 +287,7 @@ class Instance:
         """Give a guest's resource back: runs its destructor. Raises as ``call`` does."""
         if not self._store or self._fiber.future:
             self._refuse()
-        rep = self.handles.rep_of(resource, resource.resource)
+        rep = self.tables[0].rep_of(resource, resource.resource)
         resource.instance_key = None
         prepared = self._component.destructors.get(resource.resource)
         if prepared is None:
@@ -309,8 +309,22 @@ class Instance:
             entry = self._buffers[prepared.name] = (raw, at, Words(memoryview(raw).cast("B")))
         return entry
 
-    def _scratch(self) -> Scratch:
-        return self.scratch or Scratch()
+    def scratch_for(self, count: int) -> Scratch:
+        """Where ``count`` core arguments are kept until all memory has been allocated."""
+        self.flat_count = count
+        if self.scratch is None:
+            self.scratch = Scratch()
+        return self.scratch
+
+    async def _call_passed_on(self, name: str, arguments: tuple[Any, ...]) -> Any:
+        """Call an import that the component exports as it is: a host function, with no guest between."""
+        passed_on = self._component.program.passed_on.get(name)
+        if passed_on is None:
+            raise ExportMissing(f"the component exports no function {name!r}")
+        if not self._store or self._fiber.future:
+            self._refuse()
+        result = passed_on.function.implementation(self.owner, *arguments)
+        return await result if isinstance(result, Coroutine) else result
 
     async def _invoke(self, prepared: PreparedCall, at: int, timeout_s: float | None) -> None:
         out = self._out
@@ -338,8 +352,7 @@ class Instance:
                 raise trap_from(out[1], out[0], self.failure)
             if self._expired:
                 raise asyncio.CancelledError
-            if self.handles.borrows:
-                raise GuestTrap("the guest kept handles that it was lent for the call")
+            self.scope.end()
         except asyncio.CancelledError:
             self.close()
             if self._expired and task is not None and task.uncancel() <= cancelling:
@@ -391,14 +404,16 @@ class Instance:
 
     def _give_up_handles(self) -> None:
         dropped = self._component.program.dropped
-        for thing, resource in list(self.handles.owned()):
+        for thing, resource in [each for table in self.tables for each in table.owned()]:
             told = dropped.get(resource)
             if told is not None:
                 try:
                     told(self.owner, thing)
                 except Exception as failure:
                     logger.opt(exception=failure).error("giving up a {} failed", resource.name)
-        self.handles.clear()
+        for table in self.tables:
+            table.clear()
+        self.scopes.clear()
 
     def __del__(self) -> None:
         store = getattr(self, "_store", 0)

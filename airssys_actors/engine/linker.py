@@ -10,19 +10,22 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from airssys_actors.engine.abi.functions import ExportCode, export_code, host_code
+from airssys_actors.engine.abi.functions import ExportCode, Side, export_code, host_code
+from airssys_actors.engine.abi.fused import fused_code
 from airssys_actors.engine.abi.layout import CoreType, signature
 from airssys_actors.engine.border import Border
 from airssys_actors.engine.callbacks import lift_result, resource_drop, resource_new, resource_remove, resource_rep
 from airssys_actors.engine.core_module import CoreModule, read_core_module
 from airssys_actors.engine.glue import GlueModule
-from airssys_actors.engine.host import Dropped, HostInterface
+from airssys_actors.engine.host import Dropped, HostFunction, HostInterface
 from airssys_actors.engine.offer import Offer
 from airssys_actors.engine.plan import (
+    ComponentFunc,
     CoreDef,
     CoreExport,
     Export,
     ExportedInstance,
+    ImportedFunc,
     LiftedFunc,
     Lowered,
     Options,
@@ -32,7 +35,7 @@ from airssys_actors.engine.plan import (
 from airssys_actors.engine.types import FuncType, ResourceType
 from airssys_actors.errors import ComponentUnsupported
 
-__all__ = ("HostDefinition", "LinkedExport", "LinkedStep", "Program", "link")
+__all__ = ("HostDefinition", "LinkedExport", "LinkedStep", "PassedOn", "Program", "link")
 
 _MOST_MEMORIES = 8
 _MOST_WEIGHT = 200_000
@@ -75,6 +78,14 @@ class LinkedExport:
     results: tuple[CoreType, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class PassedOn:
+    """An imported function that is exported as it is: a call of it is a call of the host's function."""
+
+    type: FuncType
+    function: HostFunction
+
+
 @dataclass(slots=True)
 class Program:
     """All that is known of a component before it has an instance."""
@@ -90,6 +101,9 @@ class Program:
     """For the host's resources: who is told when the guest gives one up."""
     destructors: dict[ResourceType, int]
     """For the guest's resources that have one: its position."""
+    places: int
+    """Component instances with handles of their own."""
+    passed_on: dict[str, PassedOn]
 
 
 def link(plan: Plan, interfaces: Iterable[HostInterface], border: Border) -> Program:
@@ -137,7 +151,7 @@ class _Linker:
                     module.has_start,
                 )
             )
-        self._lift(list(_functions(self._plan.exports)))
+        self._lift([(name, each) for name, each in _functions(self._plan.exports) if isinstance(each, LiftedFunc)])
         self._fetch()
         definitions = [
             (definition, self._positions["host", number]) for number, definition in enumerate(self._definitions)
@@ -151,6 +165,12 @@ class _Linker:
             self._exports,
             self._dropped,
             self._destructors,
+            self._plan.places,
+            {
+                name: PassedOn(function.type, self._offer.function(function))
+                for name, function in _functions(self._plan.exports)
+                if isinstance(function, ImportedFunc)
+            },
         )
 
     # -- definitions and their positions
@@ -195,6 +215,12 @@ class _Linker:
             self._shared[shared] = self._define(("i32", "i32"), ("i32", "i32", *results), self._border.resume)
         return self._shared[shared]
 
+    def _lock(self) -> _Key:
+        shared = ("lock",)
+        if shared not in self._shared:
+            self._shared[shared] = self._define(("i32",), (), self._border.lock)
+        return self._shared[shared]
+
     def _add_glue(self, glue: GlueModule) -> int:
         """Append a step for a glue module; its number."""
         self._modules.append(glue.binary())
@@ -226,12 +252,17 @@ class _Linker:
                 self._made[id(definition)] = ("step", step, str(number))
             assert self._add_glue(glue) == step
 
+    def _side(self, options: Options, place: int) -> Side:
+        return Side(self._memory(options), options.encoding, place)
+
     def _lower(self, definition: Lowered, glue: GlueModule) -> int | None:
         """Make the core function of an import: itself a definition, or a function of ``glue`` (its number)."""
         function, options = definition.function, definition.options
+        if isinstance(function, LiftedFunc):
+            return self._call_between(definition, function, glue)
         host = self._offer.function(function)
         name = f"{function.interface}#{function.name}" if function.interface else function.name
-        code = host_code(function.type, self._memory(options), options.encoding, host.waits, name)
+        code = host_code(function.type, self._side(options, definition.place), host.waits, name)
         callback = code.bind(self._border, host.implementation)
         params, results = code.signature.params, code.signature.results
         if not code.glued:
@@ -241,24 +272,50 @@ class _Linker:
         realloc = self._key(options.realloc) if options.realloc is not None else None
         return glue.host_call((params, results), key, self._resume(results), realloc)
 
+    def _call_between(self, definition: Lowered, function: LiftedFunc, glue: GlueModule) -> int | None:
+        """Make the core function by which one component instance calls what another one implements."""
+        border, ours, theirs = self._border, definition.options, function.options
+        if definition.place == function.place:
+            shape = signature(function.type, lifted=False)
+            self._made[id(definition)] = self._define(shape.params, shape.results, border.cannot_enter)
+            return None
+        caller, callee = self._side(ours, definition.place), self._side(theirs, function.place)
+        code = fused_code(function.type, caller, callee, "a call between components")
+        begin, done = code.bind(border)
+        outer, inner = code.caller, code.callee
+        pointer = ("i32",) if outer.indirect else ()
+        answers = ("i32", "i32", *outer.results)
+        return glue.component_call(
+            (outer.params, outer.results),
+            (inner.params, inner.results),
+            self._define(("i32", *outer.params), ("i32", "i32", *inner.params), begin),
+            self._arguments(inner.params) if code.allocates_parameters else None,
+            self._key(theirs.realloc) if theirs.realloc is not None else None,
+            self._key(function.core),
+            self._define(("i32", *inner.results, *pointer), answers, done),
+            self._resume(outer.results) if code.allocates_result else None,
+            self._key(ours.realloc) if ours.realloc is not None else None,
+            (self._lock(), self._key(theirs.post_return)) if theirs.post_return is not None else None,
+        )
+
     def _builtin(self, definition: ResourceBuiltin, glue: GlueModule) -> int | None:
-        resource, border = definition.resource, self._border
+        resource, border, place = definition.resource, self._border, definition.place
         if definition.operation == "new":
-            self._made[id(definition)] = self._define(("i32",), ("i32",), resource_new(border, resource))
+            self._made[id(definition)] = self._define(("i32",), ("i32",), resource_new(border, place, resource))
             return None
         if definition.operation == "rep":
-            self._made[id(definition)] = self._define(("i32",), ("i32",), resource_rep(border, resource))
+            self._made[id(definition)] = self._define(("i32",), ("i32",), resource_rep(border, place, resource))
             return None
         if resource.imported is not None:
             dropped = self._offer.dropped(resource)
             if dropped is not None:
                 self._dropped[resource] = dropped
-            self._made[id(definition)] = self._define(("i32",), (), resource_drop(border, resource, dropped))
+            self._made[id(definition)] = self._define(("i32",), (), resource_drop(border, place, resource, dropped))
             return None
         if resource.destructor is None:
-            self._made[id(definition)] = self._define(("i32",), (), resource_drop(border, resource, None))
+            self._made[id(definition)] = self._define(("i32",), (), resource_drop(border, place, resource, None))
             return None
-        key = self._define(("i32", "i32"), ("i32", "i32"), resource_remove(border, resource))
+        key = self._define(("i32", "i32"), ("i32", "i32"), resource_remove(border, place, resource))
         return glue.drop(key, self._key(resource.destructor))  # type: ignore[arg-type]  # a CoreDef, see types.py
 
     # -- what the host calls
@@ -268,9 +325,8 @@ class _Linker:
         glued: list[tuple[LinkedExport, int]] = []
         for name, function in functions:
             options = function.options
-            code = export_code(
-                function.type, self._memory(options), options.encoding, options.post_return is not None, name
-            )
+            side = self._side(options, function.place)
+            code = export_code(function.type, side, options.post_return is not None, name)
             core = self._key(function.core)
             params, results = code.signature.params, code.signature.results
             export = LinkedExport(name, function.type, code, -1, params, results)
@@ -291,7 +347,7 @@ class _Linker:
                 self._key(options.post_return) if options.post_return is not None else None,
             )
             glued.append((export, number))
-        for resource in _own_resources(self._plan):
+        for resource in self._plan.resources:
             if resource.destructor is not None:
                 self._destructors[resource] = self._position(self._key(resource.destructor))  # type: ignore[arg-type]
         if not glue.is_empty:
@@ -316,20 +372,9 @@ class _Linker:
                     step.memories.append((self._memories.index(position), position))
 
 
-def _functions(exports: dict[str, Export], prefix: str = "") -> Iterable[tuple[str, LiftedFunc]]:
+def _functions(exports: dict[str, Export], prefix: str = "") -> Iterable[tuple[str, ComponentFunc]]:
     for name, export in exports.items():
-        if isinstance(export, LiftedFunc):
+        if isinstance(export, LiftedFunc | ImportedFunc):
             yield prefix + name, export
         elif isinstance(export, ExportedInstance):
             yield from _functions(export.exports, f"{prefix}{name}#")
-
-
-def _own_resources(plan: Plan) -> list[ResourceType]:
-    """The resources that the guest itself implements and hands out."""
-    found: dict[int, ResourceType] = {}
-    for step in plan.steps:
-        for instance in step.arguments.values():
-            for definition in instance.values() if not isinstance(instance, int) else ():
-                if isinstance(definition, ResourceBuiltin) and definition.resource.imported is None:
-                    found[id(definition.resource)] = definition.resource
-    return list(found.values())

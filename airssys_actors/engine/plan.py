@@ -2,6 +2,9 @@
 
 The decoder writes a plan, the linker reads it. Core definitions (functions, memories, tables, globals, tags) are
 named by where they come from; identity matters (``eq=False``): one ``Lowered`` object is one core function.
+
+A ``place`` numbers the component instances that have code or resources of their own: one in an ordinary component,
+several in a composed one. Each has its own table of handles.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from typing import Literal, TypeAlias
 from airssys_actors.engine.types import FuncType, ResourceType
 
 __all__ = (
+    "ComponentFunc",
     "CoreDef",
     "CoreExport",
     "CoreInstance",
@@ -63,29 +67,36 @@ class ImportedFunc:
 
 @dataclass(eq=False, slots=True)
 class LiftedFunc:
-    """A component function that a core function implements (``canon lift``)."""
+    """A component function that a core function implements (``canon lift``), in component instance ``place``."""
 
     type: FuncType
     core: CoreDef
     options: Options
+    place: int
 
 
 @dataclass(eq=False, slots=True)
 class Lowered:
-    """A core function that the host makes from a component function (``canon lower``)."""
+    """A core function made from a component function, for ``place`` to call (``canon lower``).
 
-    function: ImportedFunc
+    The function is the host's, or another component instance's: then it is a call from component to component.
+    """
+
+    function: ComponentFunc
     options: Options
+    place: int
 
 
 @dataclass(eq=False, slots=True)
 class ResourceBuiltin:
-    """A core function that the host makes: ``canon resource.new | drop | rep``."""
+    """A core function that the host makes: ``canon resource.new | drop | rep``, on the handles of ``place``."""
 
     operation: Literal["new", "drop", "rep"]
     resource: ResourceType
+    place: int
 
 
+ComponentFunc: TypeAlias = ImportedFunc | LiftedFunc
 CoreDef: TypeAlias = CoreExport | Lowered | ResourceBuiltin
 CoreInstance: TypeAlias = "int | Mapping[str, CoreDef]"
 """A step's number, or a bundle of definitions."""
@@ -104,15 +115,20 @@ class ExportedInstance:
     exports: dict[str, Export] = field(default_factory=dict)
 
 
-Export: TypeAlias = "LiftedFunc | ExportedInstance | ResourceType"
-"""What a component exports by name; plain types are left out."""
+Export: TypeAlias = "LiftedFunc | ImportedFunc | ExportedInstance | ResourceType"
+"""What a component exports by name, an imported function passed on among it; plain types are left out."""
 
 
 @dataclass(slots=True)
 class Plan:
-    """``imports`` lists every imported function and resource: (interface or None, name) -> what it is."""
+    """``imports`` lists every imported function and resource: (interface or None, name) -> what it is.
+
+    ``resources`` are those that the component implements; ``places`` is the number of component instances.
+    """
 
     modules: list[bytes] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     exports: dict[str, Export] = field(default_factory=dict)
     imports: dict[tuple[str | None, str], ImportedFunc | ResourceType] = field(default_factory=dict)
+    resources: list[ResourceType] = field(default_factory=list)
+    places: int = 0

@@ -81,11 +81,13 @@ class Result:
 class ResourceType:
     """One resource type. ``imported`` names the host's (interface, resource); None: the guest implements it.
 
-    ``destructor`` is a core definition of the plan (see ``plan.py``), for a guest's own resource that has one.
+    ``place`` is the component instance that implements it (see ``plan.py``), None for the host's. ``destructor`` is a
+    core definition of the plan, for a guest's own resource that has one.
     """
 
     name: str = ""
     imported: tuple[str | None, str] | None = None
+    place: int | None = None
     destructor: object = field(default=None, repr=False)
 
 

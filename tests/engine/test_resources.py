@@ -172,8 +172,8 @@ async def test_a_borrowed_handle_ends_with_the_call(engine: Engine, guest: Calla
 @pytest.mark.parametrize(
     ("function", "argument", "reason"),
     [
-        ("keep-borrowed", Thing("x"), "kept handles that it was lent"),
-        ("give-borrowed-away", Thing("x"), "given away"),
+        ("keep-borrowed", Thing("x"), "borrow handles still remain"),
+        ("give-borrowed-away", Thing("x"), "cannot lift own resource from a borrow"),
         ("give-away-twice", Thing("x"), "unknown handle"),
         ("drop-number", 0, "unknown handle"),
         ("drop-number", 77, "unknown handle"),

@@ -13,27 +13,38 @@ from functools import lru_cache
 from typing import Any
 
 from airssys_actors.engine.abi import rules
-from airssys_actors.engine.abi.layout import CoreType, Signature, alignment, allocates, signature, size
+from airssys_actors.engine.abi.layout import Signature, allocates, contains, signature
 from airssys_actors.engine.abi.lift import Lifter
 from airssys_actors.engine.abi.lower import Lowerer
-from airssys_actors.engine.abi.memory_source import Slots
+from airssys_actors.engine.abi.memory_source import Handles, Slots
+from airssys_actors.engine.abi.passing import (
+    lift_parameters,
+    lift_result,
+    lower_parameters,
+    lower_result,
+    parameters_allocate,
+)
 from airssys_actors.engine.abi.source import Constants
+from airssys_actors.engine.handles import BorrowScope
 from airssys_actors.engine.plan import StringEncoding
-from airssys_actors.engine.types import FuncType, Tuple
+from airssys_actors.engine.types import Borrow, FuncType, Own
 from airssys_actors.engine.values import Err, Fill, Ok, Some
 from airssys_actors.errors import ComponentUnsupported
 
-__all__ = ("NOT_RUN", "ExportCode", "HostCode", "export_code", "host_code")
+__all__ = ("NOT_RUN", "RAW", "ExportCode", "HostCode", "Side", "compiled", "export_code", "host_code")
 
 NOT_RUN = 0xFFFFFFFE
 """What a glue module finds in a result slot when a callback did not run to its end: it traps (see ``glue``)."""
 
-_RAW = 16  # bytes between two raw core values
+RAW = 16
+"""Bytes between two raw core values."""
+
 _VAL, _VAL_OF = 32, 8  # bytes of a tagged value, and where in it the number lies
 
 _COMMON: dict[str, Any] = {
     **rules.PACKERS,
     **{name: getattr(rules, name) for name in rules.__all__ if name != "PACKERS"},
+    "BorrowScope": BorrowScope,
     "Ok": Ok,
     "Err": Err,
     "Some": Some,
@@ -42,7 +53,17 @@ _COMMON: dict[str, Any] = {
 }
 
 
-def _compile(source: str, constants: Constants, name: str) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Side:
+    """The component instance at one end of a function: its ``memory`` by number, how it writes strings, its handles."""
+
+    memory: int
+    encoding: StringEncoding
+    place: int
+
+
+def compiled(source: str, constants: Constants, name: str) -> dict[str, Any]:
+    """Run generated source; what it defines."""
     namespace = {**_COMMON, **constants}
     try:
         exec(compile(source, f"<canonical ABI of {name}>", "exec"), namespace)
@@ -62,38 +83,35 @@ class HostCode:
 
 
 @lru_cache(maxsize=2048)
-def host_code(kind: FuncType, memory: int, encoding: StringEncoding, waits: bool, name: str) -> HostCode:
-    """The callback for one import. ``memory`` is the number of its memory among the component's."""
+def host_code(kind: FuncType, caller: Side, waits: bool, name: str) -> HostCode:
+    """The callback for one import of component instance ``caller``."""
     shape = signature(kind, lifted=False)
     generates = allocates(kind.result)
     glued = waits or generates
+    lends = any(contains(param, Own) for _, param in kind.params) and any(
+        contains(param, Borrow) for _, param in kind.params
+    )
     constants = Constants()
     first = 1 if glued else 0  # a glued callback's first slot holds NOT_RUN
-    lifter = Lifter(constants, memory, encoding, Slots(_RAW, first * _RAW))
+    slots = Slots(RAW, first * RAW)
+    lifter = Lifter(constants, caller.memory, caller.encoding, slots, Handles(caller.place, lends=lends))
     lifter.emit("cur.leaves = cur.elements; cur.bytes_left = cur.memory_bytes")
-    if shape.spills:
-        whole = Tuple(tuple(param for _, param in kind.params))
-        lifter.emit(f"p = {lifter.slots.at(0, 'u32')}")
-        lifter.bounds("p", size(whole), alignment(whole))
-        arguments = f", *{lifter.load(whole, 'p', 0)}"
-    else:
-        indices = list(range(len(shape.params)))
-        arguments = "".join(f", {lifter.flat(param, indices)}" for _, param in kind.params)
-    if shape.indirect:
-        lifter.emit(f"ret = {lifter.slots.at(len(shape.params) - 1, 'u32')}")
-    else:
-        lifter.emit("ret = 0")
-    lowerer = Lowerer(constants, memory, encoding, Slots(_RAW, 2 * _RAW if glued else 0))
-    if kind.result is not None:
-        if shape.indirect:
-            lowerer.bounds("ret", size(kind.result), alignment(kind.result))
-            lowerer.store(kind.result, "result", "ret", 0)
-        else:
-            lowerer.flat(kind.result, "result", [0], list(shape.results))
+    if lends:
+        lifter.emit("scope = BorrowScope()")
+    arguments = lift_parameters(lifter, kind, shape)
+    lifter.emit(f"ret = {slots.at(len(shape.params) - 1, 'u32')}" if shape.indirect else "ret = 0")
+    if lends:
+        lifter.emit(f"arguments = ({arguments[2:]},)")
+        lifter.emit("scope.give_back()")
+        arguments = ", *arguments"
+    lowerer = Lowerer(
+        constants, caller.memory, caller.encoding, Slots(RAW, 2 * RAW if glued else 0), Handles(caller.place)
+    )
+    lower_result(lowerer, kind, shape)
     source = "def bind(border, function):\n    views = border.views\n"
     if glued:
         source += "    def finish(cur, W, ret, result):\n"
-        source += f"        mem = cur.mem{memory}\n{lowerer.text(8)}"
+        source += f"        mem = cur.mem{caller.memory}\n{lowerer.text(8)}"
         if not generates:
             source += "        W.u32[0] = 0\n"
     source += (
@@ -103,7 +121,7 @@ def host_code(kind: FuncType, memory: int, encoding: StringEncoding, waits: bool
         "            border.calls -= 1\n"
         "            if border.calls < 0: border.pace(cur)\n"
         "            if cur.locked: raise border.cannot_leave()\n"
-        f"            W = views[raw]; mem = cur.mem{memory}\n"
+        f"            W = views[raw]; mem = cur.mem{caller.memory}\n"
         f"{lifter.text(12)}"
         f"            result = function(cur.owner{arguments})\n"
     )
@@ -123,7 +141,7 @@ def host_code(kind: FuncType, memory: int, encoding: StringEncoding, waits: bool
     source += (
         "        except BaseException as failure: return border.fail(failure)\n        return 0\n    return callback\n"
     )
-    return HostCode(shape, glued, _compile(source, constants, name)["bind"], source)
+    return HostCode(shape, glued, compiled(source, constants, name)["bind"], source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,40 +161,24 @@ class ExportCode:
 
 
 @lru_cache(maxsize=2048)
-def export_code(kind: FuncType, memory: int, encoding: StringEncoding, post_return: bool, name: str) -> ExportCode:
+def export_code(kind: FuncType, callee: Side, post_return: bool, name: str) -> ExportCode:
+    """What the host needs to call one export of component instance ``callee``."""
     shape = signature(kind, lifted=True)
     constants = Constants()
     names = [f"a{position}" for position in range(len(kind.params))]
-    generates = shape.spills or any(allocates(param) for _, param in kind.params)
+    generates = parameters_allocate(kind, shape)
     direct = not generates and not shape.indirect and not post_return
-    if generates:  # the core values are asked for at the end, when all memory has been allocated: kept aside until then
-        lowerer = Lowerer(constants, memory, encoding, Slots(_RAW, 0, "S"))
-    else:
-        lowerer = Lowerer(constants, memory, encoding, Slots(_VAL, _VAL_OF))
-    lowerer.emit(f"mem = cur.mem{memory}")
-    if shape.spills:
-        whole = Tuple(tuple(param for _, param in kind.params))
-        lowerer.emit(f"p = yield {alignment(whole)}, {size(whole)}")
-        lowerer.bounds("p", size(whole), alignment(whole))
-        lowerer.store(whole, "(" + "".join(f"{each}, " for each in names) + ")", "p", 0)
-        lowerer.emit("S.u32[0] = p")
-    else:
-        indices: list[int] = list(range(len(shape.params)))
-        cores: list[CoreType] = list(shape.params)
-        for each, (_, param) in zip(names, kind.params, strict=True):
-            lowerer.flat(param, each, indices, cores)
+    # When memory is allocated, the core values are asked for at the end: they are kept aside until then.
+    slots = Slots(RAW, 0, "S") if generates else Slots(_VAL, _VAL_OF)
+    lowerer = Lowerer(constants, callee.memory, callee.encoding, slots, Handles(callee.place, gives=True))
+    lowerer.emit(f"mem = cur.mem{callee.memory}")
+    lower_parameters(lowerer, kind, shape, names)
     head = ", S" if generates else ", W"
     source = f"def write(cur{head}{''.join(f', {each}' for each in names)}):\n{lowerer.text(4)}"
-    slots = Slots(_VAL, _VAL_OF + _VAL * len(shape.params)) if direct else Slots(_RAW, 0)
-    lifter = Lifter(constants, memory, encoding, slots)
-    lifter.emit(f"mem = cur.mem{memory}; cur.leaves = cur.elements; cur.bytes_left = cur.memory_bytes")
-    if kind.result is not None:
-        if shape.indirect:
-            lifter.emit("p = W.u32[0]")
-            lifter.bounds("p", size(kind.result), alignment(kind.result))
-            lifter.emit(f"return {lifter.load(kind.result, 'p', 0)}")
-        else:
-            lifter.emit(f"return {lifter.flat(kind.result, [0])}")
+    slots = Slots(_VAL, _VAL_OF + _VAL * len(shape.params)) if direct else Slots(RAW, 0)
+    lifter = Lifter(constants, callee.memory, callee.encoding, slots, Handles(callee.place))
+    lifter.emit(f"mem = cur.mem{callee.memory}; cur.leaves = cur.elements; cur.bytes_left = cur.memory_bytes")
+    lifter.emit(f"return {lift_result(lifter, kind, shape)}")
     source += f"def read(cur, W):\n{lifter.text(4)}"
-    namespace = _compile(source, constants, name)
+    namespace = compiled(source, constants, name)
     return ExportCode(shape, direct, generates, namespace["write"], namespace["read"], source)

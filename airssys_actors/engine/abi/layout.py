@@ -9,11 +9,13 @@ from functools import lru_cache
 from typing import Literal, NamedTuple, TypeAlias
 
 from airssys_actors.engine.types import (
+    Borrow,
     Enum,
     Flags,
     FuncType,
     ListOf,
     Option,
+    Own,
     Primitive,
     Record,
     Result,
@@ -35,6 +37,7 @@ __all__ = (
     "alignment",
     "allocates",
     "cases_of",
+    "contains",
     "discriminant_size",
     "fields_of",
     "flatten",
@@ -190,6 +193,17 @@ def allocates(kind: ValType | None) -> bool:
     if (cases := cases_of(kind)) is not None:
         return any(allocates(payload) for _, payload in cases)
     return False
+
+
+def contains(kind: ValType, wanted: type[Own] | type[Borrow]) -> bool:
+    """Whether a value of this type may have such a handle in it."""
+    if isinstance(kind, ListOf):
+        return contains(kind.element, wanted)
+    if (fields := fields_of(kind)) is not None:
+        return any(contains(field, wanted) for _, field in fields)
+    if (cases := cases_of(kind)) is not None:
+        return any(contains(payload, wanted) for _, payload in cases if payload is not None)
+    return isinstance(kind, wanted)
 
 
 @lru_cache(maxsize=4096)

@@ -119,8 +119,7 @@ class Lifter(MemorySource):
             self.emit(f"{result} = {value}")
             return f"frozenset([l for l, b in {pairs} if {result} & b])"
         assert isinstance(kind, Own | Borrow)
-        verb = "lift_own" if isinstance(kind, Own) else "lift_borrow"
-        self.emit(f"{result} = cur.{verb}({value}, {self.constant(kind.resource)})")
+        self.emit(f"{result} = {self.handles.lift(isinstance(kind, Own), value, self.constant(kind.resource))}")
         return result
 
     def _sequence(self, kind: ListOf | Primitive, pointer: str, length: str) -> str:

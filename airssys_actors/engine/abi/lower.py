@@ -133,8 +133,7 @@ class Lowerer(MemorySource):
             bits = self.constant({label: 1 << bit for bit, label in enumerate(kind.labels)})
             return f"sum([{bits}[l] for l in set({value})])"
         assert isinstance(kind, Own | Borrow)
-        verb = "lower_own" if isinstance(kind, Own) else "lower_borrow"
-        return f"cur.{verb}({value}, {self.constant(kind.resource)})"
+        return self.handles.lower(isinstance(kind, Own), value, self.constant(kind.resource))
 
     def _allocate(self, align: int, length: str) -> str:
         """Have the guest allocate; its answer must be aligned and in bounds, whatever its realloc does."""
