@@ -27,4 +27,4 @@ class InstanceLimits(msgspec.Struct, frozen=True, kw_only=True):
     list_bytes: int = _MIB
     elements: int = 16_384
     handles: int = 4_096
-    """Handles of resources that the guest holds at once."""
+    """Handles of resources that the guest holds at once; in a composed component, each component in it."""

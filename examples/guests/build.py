@@ -52,9 +52,11 @@ STACK_BYTES = 128 * 1024
 class GuestSource(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How one guest is built: its ``guest.toml``."""
 
-    kind: Literal["c", "c-freestanding", "python", "wat", "generated"]
-    """c: with zig's C library, through the adapter. generated: the source is a program that prints WebAssembly text."""
+    kind: Literal["c", "c-freestanding", "python", "wat", "generated", "composed"]
+    """c: with zig's C library, through the adapter. generated: the source is a program that prints WebAssembly text.
+    composed: the source is another guest, whose imports are met by the guests in ``plugs``."""
     source: str
+    plugs: tuple[str, ...] = ()
     world: str = ""
     """The world of ``world.wit`` that makes a component of the core module; empty: the module is the result."""
 
@@ -122,6 +124,15 @@ def _make(source: GuestSource, folder: Path, work: Path) -> Path:
             with text.open("wb") as file:
                 subprocess.run([sys.executable, str(folder / source.source)], stdout=file, check=True)
             return _componentize(_parse_text(text, work), source, folder, work, adapt=False)
+        case "composed":
+            return _compose(source, work)
+
+
+def _compose(source: GuestSource, work: Path) -> Path:
+    composed = work / "composed.wasm"
+    definitions = [part for plug in source.plugs for part in ("-d", str(build(plug)))]
+    _run([_tool("wasm-tools"), "compose", str(build(source.source)), *definitions, "-o", str(composed)])
+    return composed
 
 
 def _compile_c(source: Path, work: Path, *options: str) -> Path:
@@ -206,6 +217,8 @@ def _digest_of_inputs(folder: Path, source: GuestSource) -> str:
         inputs += [path for package in _wit_packages() for path in package.glob("*.wit")]
     if source.kind in ("c", "c-freestanding"):
         inputs += INCLUDE.glob("*.h")
+    if source.kind == "composed":
+        inputs += [build(part) for part in (source.source, *source.plugs)]
     for path in sorted(inputs):
         content = path.read_bytes()
         digest.update(f"{os.path.relpath(path, ROOT)} {len(content)}\n".encode())
