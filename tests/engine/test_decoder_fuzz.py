@@ -16,7 +16,8 @@ from airssys_actors.engine.skeleton import skeleton_of
 from airssys_actors.errors import ComponentInvalid, ComponentUnsupported
 
 # As the tools emit it: a shim and its fix-up, an imported interface with a resource, an exported interface through a
-# nested component, a guest's resource, every kind of type.
+# nested component, a guest's resource, every kind of type; and two components of which one calls the other, with a core
+# module handed in.
 COMPONENT = bytes(
     wat2wasm(
         """
@@ -66,6 +67,20 @@ COMPONENT = bytes(
     (export "run" (func $f) (func (param "s" string) (result string))))
   (instance $out (instantiate $nested (with "thing" (type $thing)) (with "run" (func $run))))
   (export "x:y/z@1.0.0" (instance $out))
+  (component $inner
+    (import "code" (core module $code (import "" "f" (func)) (export "run" (func (param i32) (result i32)))))
+    (import "call" (func $call))
+    (core func $call (canon lower (func $call)))
+    (core instance $c (instantiate $code (with "" (instance (export "f" (func $call))))))
+    (func (export "run") (param "c" char) (result u32) (canon lift (core func $c "run"))))
+  (core module $code (import "" "f" (func)) (func (export "run") (param i32) (result i32) unreachable))
+  (component $callee
+    (core module $m (func (export "f")))
+    (core instance $i (instantiate $m))
+    (func (export "f") (canon lift (core func $i "f"))))
+  (instance $callee (instantiate $callee))
+  (instance $caller (instantiate $inner (with "code" (core module $code)) (with "call" (func $callee "f"))))
+  (export "caller" (func $caller "run"))
 )
 """
     )
@@ -81,7 +96,7 @@ def read_everything(data: bytes) -> None:
 
 def test_the_unharmed_component_decodes() -> None:
     plan = decode(COMPONENT)
-    assert (len(plan.modules), len(plan.steps), len(plan.imports)) == (3, 3, 4)
+    assert (len(plan.modules), len(plan.steps), len(plan.imports), plan.places) == (5, 5, 4, 3)
 
 
 @pytest.mark.parametrize("data", [COMPONENT, MODULE], ids=["component", "module"])
