@@ -342,7 +342,7 @@ class _Linker:
                 self._arguments(params) if code.allocates else None,
                 self._key(options.realloc) if options.realloc is not None else None,
                 self._define(results, (), lift_result(self._border, code.read, options.post_return is not None))
-                if results
+                if results or options.post_return is not None  # it also locks the guest in for its post-return
                 else None,
                 self._key(options.post_return) if options.post_return is not None else None,
             )
