@@ -9,7 +9,7 @@ PY := $(VENV)/bin/python
 BIN := $(VENV)/bin
 GUEST_BUILD := $(PY) -m examples.guests.build
 
-.PHONY: run test check format perf build guests install clean
+.PHONY: run test check differential format perf build guests install clean
 .DEFAULT_GOAL := run
 
 install: $(VENV)/.installed
@@ -40,6 +40,10 @@ run: $(VENV)/.installed
 test: $(VENV)/.installed
 	@$(GUEST_BUILD)
 	$(PY) -m pytest $(PYTEST_ARGS)
+
+# Ten minutes on every core, from a random seed that is printed; `make differential DIFFERENTIAL_ARGS='--seed 1 --minutes 1'`.
+differential: $(VENV)/.installed
+	$(PY) -m tests.differential $(DIFFERENTIAL_ARGS)
 
 check: $(VENV)/.installed
 	$(BIN)/ruff check .

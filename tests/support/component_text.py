@@ -7,15 +7,20 @@ host, and answers with what the host gives back.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from airssys_actors.engine.abi.layout import flatten, signature
 from airssys_actors.engine.types import (
+    Borrow,
     Enum,
     Flags,
     FuncType,
     ListOf,
     Option,
+    Own,
     Primitive,
     Record,
+    ResourceType,
     Result,
     Tuple,
     ValType,
@@ -40,16 +45,19 @@ REALLOC = """
 
 
 class Declarations:
-    """Type definitions of a component, each numbered once."""
+    """Type definitions of a component, each numbered once. ``resources``: what each resource is called in the text."""
 
-    def __init__(self) -> None:
+    def __init__(self, resources: Mapping[ResourceType, str] | None = None) -> None:
         self.lines: list[str] = []
+        self.resources = dict(resources or {})
         self._known: dict[ValType, str] = {}
 
     def name(self, kind: ValType) -> str:
         """How ``kind`` is written where it is used; defines it if it must have a name."""
         if isinstance(kind, Primitive):
             return "float32" if kind.name == "f32" else "float64" if kind.name == "f64" else kind.name
+        if isinstance(kind, Own | Borrow):
+            return f"({'own' if isinstance(kind, Own) else 'borrow'} {self.resources[kind.resource]})"
         if kind not in self._known:
             body = self._body(kind)
             self._known[kind] = f"$t{len(self._known)}"

@@ -1,0 +1,28 @@
+"""The short run: the same cases each time, and a few whose number is new each time and printed."""
+
+from __future__ import annotations
+
+import os
+import random
+
+import pytest
+
+from tests.differential.runner import CATEGORIES, run_cases
+
+_FIXED = {"pass": 60, "echo": 40, "catch": 40, "raw": 60}
+_SEED = "DIFFERENTIAL_SEED"
+
+
+@pytest.mark.parametrize("category", CATEGORIES)
+async def test_the_engine_does_what_wasmtime_does(category: str) -> None:
+    tally = await run_cases((category, number) for number in range(_FIXED[category]))
+    print(tally)
+    assert not tally.differences, "\n".join(each.report() for each in tally.differences)
+
+
+async def test_the_engine_does_what_wasmtime_does_in_cases_that_are_new_each_time() -> None:
+    seed = int(os.environ.get(_SEED) or random.SystemRandom().randrange(1 << 32))
+    print(f"seed {seed}: repeat with {_SEED}={seed}")
+    tally = await run_cases((category, seed + number) for number in range(10) for category in CATEGORIES)
+    print(tally)
+    assert not tally.differences, f"seed {seed}\n" + "\n".join(each.report() for each in tally.differences)
