@@ -27,6 +27,7 @@ __all__ = (
     "Returned",
     "Thing",
     "Trapped",
+    "handles",
     "map_handles",
 )
 
@@ -115,21 +116,19 @@ Event = Called | Dropped | Returned | Trapped
 
 
 @cache
-def has_handles(kind: ValType | None) -> bool:
-    if kind is None:
-        return False
+def handles(kind: ValType) -> frozenset[types.ResourceType]:
+    """The resources that a type speaks of."""
     if isinstance(kind, Own | Borrow):
-        return True
+        return frozenset([kind.resource])
     if isinstance(kind, ListOf):
-        return has_handles(kind.element)
-    if (inside := layout.fields(kind)) is not None:
-        return any(has_handles(each) for _, each in inside)
-    return any(has_handles(each) for each in layout.cases(kind) or ())
+        return handles(kind.element)
+    inside = [each for _, each in layout.fields(kind) or ()] + [each for each in layout.cases(kind) or () if each]
+    return frozenset[types.ResourceType]().union(*map(handles, inside))
 
 
 def map_handles(kind: ValType, value: Any, change: Callable[[Own | Borrow, Any], Any]) -> Any:
     """The same value with each handle in it changed."""
-    if not has_handles(kind):
+    if not handles(kind):
         return value
     match kind:
         case Own() | Borrow():

@@ -17,6 +17,7 @@ from component_text import Declarations
 
 from airssys_actors.engine import types
 from airssys_actors.engine.types import FuncType, ResourceType
+from tests.differential.case import handles
 from tests.differential.layout import core_type
 
 __all__ = ("HEAP", "IMAGE", "PAGES", "RESULT", "Kit", "Realloc")
@@ -49,7 +50,7 @@ class Realloc(IntEnum):
 
 _LIBC = f"""
     (memory (export "memory") {PAGES})
-    (table (export "outside") 4 funcref)
+    (table (export "outside") 5 funcref)
     (type $none (func))
     (type $one (func (param i32)))
     (type $map (func (param i32) (result i32)))
@@ -105,6 +106,7 @@ _LIBC = f"""
           (i32.div_u (local.get $size) (i32.const 65536))))))
         unreachable)
       (local.get $at))
+    (func (export "dtor") (param i32) (call_indirect (type $one) (local.get 0) (i32.const 4)))
     (func $reset (export "reset")
       (memory.fill (i32.const {HEAP}) (i32.const 0) (i32.sub (global.get $next) (i32.const {HEAP})))
       (global.set $next (i32.const {HEAP})))
@@ -121,7 +123,7 @@ _LIBC = f"""
 
 _GLOBALS = """
     (import "libc" "memory" (memory 1))
-    (import "libc" "outside" (table 4 funcref))
+    (import "libc" "outside" (table 5 funcref))
     (import "libc" "next" (global $next (mut i32)))
     (import "libc" "mode" (global $mode (mut i32)))
     (import "libc" "wait" (global $wait (mut i32)))
@@ -153,6 +155,7 @@ class Kit:
 
     def __post_init__(self) -> None:
         self.types = Declarations({each: f"${each.name}" for each in self.host_resources})
+        self._guest_types = Declarations()
         self.owner = ""
         """The function that is being made; what it needs is left out of a text without it."""
         self._parts: dict[str, list[tuple[str, str]]] = {}
@@ -187,7 +190,7 @@ class Kit:
 
     def _import(self, name: str, kind: FuncType, encoding: str) -> str:
         shape = core_type(kind, lifted=False)
-        self._add("imported", f'(import "{name}" (func ${name} {self._function(kind)}))')
+        self._add("imported", f'(import "{name}" (func ${name} {self._function(kind, self.types)}))')
         self._add("lowered", f"(core func ${name}-low (canon lower (func ${name}) {options(encoding)}))")
         self._wire(name, f"${name}-low", shape.params, shape.results)
         return f"${name}"
@@ -205,6 +208,17 @@ class Kit:
         """A definition of the component (a resource type, say) that comes before its functions."""
         self._add("definitions", text)
 
+    def resource(self, resource: ResourceType, destructor: bool) -> None:
+        """The component implements a resource. Its destructor is what core code puts into place 4 of the table."""
+        name, ends = f"${resource.name}", ""
+        if destructor:
+            self._add("definitions", f'(alias core export $libc "dtor" (core func {name}-dtor))')
+            ends = f" (dtor (core func {name}-dtor))"
+        self._add("definitions", f"(type {name}' (resource (rep i32){ends}))")
+        self._add("definitions", f'(export {name} "{resource.name}" (type {name}\'))')
+        names = {**self.types.resources, resource: name}
+        self._guest_types = Declarations(names, where="export", prefix="g")
+
     def core(self, text: str) -> None:
         """More of the core module."""
         self._add("core", text)
@@ -216,6 +230,7 @@ class Kit:
         self.exports[name] = kind
         shape = core_type(kind, lifted=True)
         self._add("core", f'(func (export "{name}") {core_text(shape.params, shape.results)} {locals_}\n      {body})')
+        types = self.types if self._knows(kind) else self._guest_types
         post_option = ""
         if post:
             bits = to_i64(shape.results[0], "(local.get 0)") if shape.results else "(i64.const 5)"
@@ -223,13 +238,19 @@ class Kit:
             post_option = f' (post-return (core func $m "post-{name}"))'
         self._add(
             "lifted",
-            f'(func (export "{name}") {self._function(kind)}\n'
+            f'(func (export "{name}") {self._function(kind, types)}\n'
             f'    (canon lift (core func $m "{name}") {options(encoding)}{post_option}))',
         )
 
-    def _function(self, kind: FuncType) -> str:
-        params = "".join(f'(param "{name}" {self.types.name(each)}) ' for name, each in kind.params)
-        return params + (f"(result {self.types.name(kind.result)})" if kind.result is not None else "")
+    def _knows(self, kind: FuncType) -> bool:
+        """Whether the type can be told before the component's own resources are there, as for imports."""
+        everything = [each for _, each in kind.params] + ([kind.result] if kind.result is not None else [])
+        return all(handles(each) <= set(self.types.resources) for each in everything)
+
+    @staticmethod
+    def _function(kind: FuncType, types: Declarations) -> str:
+        params = "".join(f'(param "{name}" {types.name(each)}) ' for name, each in kind.params)
+        return params + (f"(result {types.name(kind.result)})" if kind.result is not None else "")
 
     def text(self, only: Collection[str] | None = None) -> str:
         """The component; with ``only`` those of its functions."""
@@ -240,6 +261,7 @@ class Kit:
         resources = "\n  ".join(
             f'(import "{each.name}" (type ${each.name} (sub resource)))' for each in self.host_resources
         )
+        lifted = part("lifted")
         body = f"""
   {part("imported")}
   (core module $libc {_LIBC})
@@ -255,7 +277,8 @@ class Kit:
     (with "libc" (instance $libc))
     (with "host" (instance
       {part("wired")}))))
-  {part("lifted")}
+  {_used(self._guest_types.lines, lifted)}
+  {lifted}
 )
 """
         return f"(component\n  {resources}\n  {_used(self.types.lines, body)}{body}"
@@ -265,7 +288,7 @@ def _used(types: list[str], body: str) -> str:
     """Those type definitions, in their order, that ``body`` needs."""
     kept: list[str] = []
     for line in reversed(types):
-        name = line.split()[1] if line.startswith("(type") else line.split()[3]
+        name = line.split()[3 if line.startswith("(import") else 1]
         if re.search(re.escape(name) + r"(?![0-9'])", body + "".join(kept)):
             kept.append(line)
     return "\n  ".join(reversed(kept))

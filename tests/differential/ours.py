@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from wasmtime import Module
@@ -51,6 +52,11 @@ LIMITS = InstanceLimits(
 """The oracle has none of the engine's limits, so that here they must never be what ends a call."""
 
 
+def _load(wasm: bytes, interface: HostInterface, runtime: Runtime) -> Component:
+    program = link(decode(wasm), [interface], runtime.border)
+    return Component(_ENGINE, runtime, program, [_compiled(each) for each in program.modules])
+
+
 @lru_cache(maxsize=256)
 def _compiled(module: bytes) -> bytes:
     return bytes(Module(_ENGINE, module).serialize())
@@ -73,6 +79,7 @@ class EngineRun:
 
     def __init__(self, case: Case, wasm: bytes, runtime: Runtime) -> None:
         self._case = case
+        self._component: Component | None = None
         self._instance: Instance | None = None
         self._events: list[Event] = []
         self._answers: list[Any] = []
@@ -82,9 +89,7 @@ class EngineRun:
             for number, (name, kind) in enumerate(case.imports.items())
         }
         resources = {resource.name: self._dropped for resource in case.resources}
-        program = link(decode(wasm), [HostInterface("", (), functions, resources)], runtime.border)
-        codes = [_compiled(each) for each in program.modules]
-        self._component = Component(_ENGINE, runtime, program, codes)
+        self._load = partial(_load, wasm, HostInterface("", (), functions, resources), runtime)
 
     async def run(self, call: Call) -> list[Event]:
         """Make one call; afterwards the instance is a new one if it trapped."""
@@ -94,32 +99,30 @@ class EngineRun:
         try:
             if self._instance is None:
                 self._held = []
+                self._component = self._component or self._load()
                 self._instance = await self._component.instantiate(None, LIMITS)
             events.append(Returned(await self._call(self._instance, call)))
         except _Mistake:
             events.append(Trapped("the host has no such resource"))
-            self._end()
+            self.renew()
         except GuestTrap as failure:
             cause = failure.__cause__
-            if cause is not None and not isinstance(cause, _HostFailed | ValueError):
-                raise
-            self._end()
+            self.renew()
             told = "the host function fails" if isinstance(cause, _HostFailed) else repr(cause)
             events.append(Trapped(f"{failure}: {failure.trace}" if cause is None else told))
         except ValueError as failure:
             events.append(Trapped(f"the host has no such resource: {failure}"))
-            self._end()
+            self.renew()
+        except Exception:
+            events.append(Trapped(f"the engine broke: {traceback.format_exc()}"))
+            self.renew()
         return events
 
-    def close(self) -> None:
-        self._end()
-
-    def _end(self) -> None:
+    def renew(self) -> None:
+        """Let the next call have a new instance."""
         instance, self._instance = self._instance, None
         if instance is not None:
-            events, self._events = self._events, []  # what a closing instance gives up is no part of a call
             instance.close()
-            self._events = events
 
     async def _call(self, instance: Instance, call: Call) -> Any:
         if call.name == "drop":
@@ -152,7 +155,8 @@ class EngineRun:
         return function_later if waits else function
 
     def _dropped(self, _owner: object, thing: Thing) -> None:
-        self._events.append(Dropped(thing))
+        if self._instance is not None and not self._instance.is_consumed:  # what it gives up at its end is told too
+            self._events.append(Dropped(thing))
 
     def _give(self, kind: Own | Borrow, value: Any) -> Any:
         if kind.resource is not GUEST:

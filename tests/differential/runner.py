@@ -7,18 +7,19 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from wasmtime import wat2wasm
+from wasmtime import WasmtimeError, wat2wasm
 
 from airssys_actors.engine.runtime import Runtime
 from tests.differential.case import Call, Case, Event, Trapped
-from tests.differential.compare import agree, shown, trap_class
+from tests.differential.compare import agree, is_broken, shown, trap_class
 from tests.differential.components import VALUE_MAKERS
 from tests.differential.oracle import OracleRun
 from tests.differential.ours import EngineRun, new_runtime
+from tests.differential.resources import RESOURCE_MAKERS
 
 __all__ = ("CATEGORIES", "Difference", "Tally", "run_cases")
 
-CATEGORIES: dict[str, Callable[[random.Random], Case]] = {**VALUE_MAKERS}
+CATEGORIES: dict[str, Callable[[random.Random], Case]] = {**VALUE_MAKERS, **RESOURCE_MAKERS}
 
 
 @dataclass
@@ -113,7 +114,10 @@ async def _run_case(category: str, number: int, runtime: Runtime, tally: Tally) 
 async def _first_difference(
     case: Case, text: str, calls: list[Call], runtime: Runtime, tally: Tally
 ) -> tuple[int, list[Event], list[Event]] | None:
-    wasm = bytes(wat2wasm(text))
+    try:
+        wasm = bytes(wat2wasm(text))
+    except WasmtimeError as failure:
+        raise AssertionError(f"a component that is no component: {failure}\n{text}") from None
     oracle_run, our_run = OracleRun(case, wasm), EngineRun(case, wasm, runtime)
     try:
         for position, call in enumerate(calls):
@@ -121,10 +125,12 @@ async def _first_difference(
             tally.calls[case.category] += 1
             if isinstance(oracle[-1], Trapped):
                 tally.traps[case.category, trap_class(oracle[-1].text)] += 1
-            if not agree(ours, oracle, call.faults):
+            if is_broken(oracle):
+                our_run.renew()
+            elif not agree(ours, oracle, call.faults):
                 return position, ours, oracle
     finally:
-        our_run.close()
+        our_run.renew()
     return None
 
 

@@ -8,6 +8,7 @@ host, and answers with what the host gives back.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 from airssys_actors.engine.abi.layout import flatten, signature
 from airssys_actors.engine.types import (
@@ -45,9 +46,19 @@ REALLOC = """
 
 
 class Declarations:
-    """Type definitions of a component, each numbered once. ``resources``: what each resource is called in the text."""
+    """Type definitions of a component, each numbered once. ``resources``: what each resource is called in the text.
 
-    def __init__(self, resources: Mapping[ResourceType, str] | None = None) -> None:
+    Types that must have a name get it by an import; by an export (``where``) those that speak of the component's own
+    resources. ``prefix`` tells two sets of definitions in one component apart.
+    """
+
+    def __init__(
+        self,
+        resources: Mapping[ResourceType, str] | None = None,
+        where: Literal["import", "export"] = "import",
+        prefix: str = "t",
+    ) -> None:
+        self._where, self._prefix = where, prefix
         self.lines: list[str] = []
         self.resources = dict(resources or {})
         self._known: dict[ValType, str] = {}
@@ -60,11 +71,14 @@ class Declarations:
             return f"({'own' if isinstance(kind, Own) else 'borrow'} {self.resources[kind.resource]})"
         if kind not in self._known:
             body = self._body(kind)
-            self._known[kind] = f"$t{len(self._known)}"
+            self._known[kind] = f"${self._prefix}{len(self._known)}"
             name = self._known[kind]
             self.lines.append(f"(type {name}' {body})")
             if isinstance(kind, Record | Variant | Enum | Flags):
-                self.lines.append(f'(import "t{name[2:]}" (type {name} (eq {name}\')))')
+                if self._where == "import":
+                    self.lines.append(f'(import "{name[1:]}" (type {name} (eq {name}\')))')
+                else:
+                    self.lines.append(f'(export {name} "{name[1:]}" (type {name}\'))')
             else:
                 self.lines[-1] = f"(type {name} {body})"
         return self._known[kind]
