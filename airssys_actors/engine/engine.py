@@ -42,19 +42,23 @@ class EngineStatistics(NamedTuple):
 
 
 class Engine:
-    """``cache_folder`` None: nothing is kept between runs. ``slice_s`` bounds guest time per loop iteration."""
+    """``cache_folder`` None: nothing is kept between runs. ``slice_s`` bounds guest time per loop iteration.
+
+    ``compiler`` stands in place of one that starts a process for each component within ``compile_limits``.
+    """
 
     def __init__(
         self,
         cache_folder: Path | None = None,
         *,
         compile_limits: CompileLimits | None = None,
+        compiler: Compiler | None = None,
         tick_s: float = 0.001,
         slice_s: float = 0.002,
     ) -> None:
         self._engine = new_engine()
         self._runtime = Runtime(ffi.address_of(self._engine.ptr()), tick_s, int(slice_s * 1e9))
-        self._compiler = Compiler(compile_limits)
+        self._compiler = compiler or Compiler(compile_limits)
         self._cache = CompileCache(cache_folder) if cache_folder is not None else None
         self._loaded: WeakValueDictionary[tuple[bytes, int], Component] = WeakValueDictionary()
         self._loading: dict[tuple[bytes, int], asyncio.Lock] = {}
