@@ -160,11 +160,12 @@ class GlueModule:
         arguments: Hashable | None,
         realloc: Hashable | None,
         done: Hashable | None,
-        post_return: Hashable | None,
+        post_return: tuple[Hashable, Hashable] | None,
     ) -> int:
         """An export that goes through memory. With ``arguments`` it takes (state, size), else the core parameters.
 
-        ``arguments``: (NOT_RUN, pointer) -> (state, size, parameters); ``done``: (results) -> (), lifts the result.
+        ``arguments``: (NOT_RUN, pointer) -> (state, size, parameters); ``done``: (results) -> (), lifts the result and
+        locks the guest in if there is a post-return. Without a result, ``post_return``'s lock does that.
         """
         params, results = shape
         code: list[bytes | int] = []
@@ -193,7 +194,10 @@ class GlueModule:
         if done is not None:
             code += [*given, self._call(done, (results, ()))]
         if post_return is not None:
-            code += [*given, self._call(post_return, (results, ()))]
+            lock, function = post_return
+            if done is None:
+                code += [_constant(1), self._call(lock, (("i32",), ()))]
+            code += [*given, self._call(function, (results, ()))]
         return self._function(outer, (), inner, code)
 
     def drop(self, callback: Hashable, destructor: Hashable) -> int:
