@@ -60,10 +60,7 @@ class Component:
         """``codes``: serialized machine code of ``program.modules``, from this host's own compiler."""
         self._engine, self.runtime, self.program = engine, runtime, program
         self.engine_at = ffi.address_of(engine.ptr())
-        self.exports: Mapping[str, FuncType] = {
-            **{name: export.type for name, export in program.exports.items()},
-            **{name: export.type for name, export in program.passed_on.items()},
-        }
+        self.exports: Mapping[str, FuncType] = {name: export.type for name, export in program.exports.items()}
         self._modules: list[int] = []
         self._keep: list[Any] = []
         self.linker: int = ffi.linker_new(self.engine_at)

@@ -490,10 +490,12 @@ class _Decoder:
         exports: dict[str, Export] = {}
         for name, entity in entities.items():
             match entity:
-                case LiftedFunc() | ImportedFunc() | ResourceType():
+                case LiftedFunc() | ResourceType():
                     exports[name] = entity
                 case InstanceValue():
                     exports[name] = ExportedInstance(self._exported(reader, entity.exports, depth + 1, count))
+                case ImportedFunc():  # wasmtime, which validates, does not take it either
+                    raise unsupported(f"an imported function exported again unchanged ({name})")
                 case _:
                     pass  # a plain type, or a component or module, of which nothing has been made yet
         return exports

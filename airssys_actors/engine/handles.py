@@ -65,7 +65,7 @@ class HandleTable:
     __slots__ = ("_entries", "_free", "_lent", "_most", "_place", "key")
 
     def __init__(self, place: int, most: int, key: object | None = None) -> None:
-        self._place, self._most, self.key = place, most, key or self
+        self._place, self._most, self.key = place, most, self if key is None else key
         self._entries: list[_Entry | None] = [None]
         self._free: list[int] = []
         self._lent: dict[int, int] = {}

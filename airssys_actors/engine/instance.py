@@ -254,7 +254,7 @@ class Instance:
         """
         found = self._component.calls.get(name)
         if found is None:
-            return await self._call_passed_on(name, arguments)
+            raise ExportMissing(f"the component exports no function {name!r}")
         if not self._store or self._fiber.future:
             self._refuse()
         prepared, code = found
@@ -315,16 +315,6 @@ class Instance:
         if self.scratch is None:
             self.scratch = Scratch()
         return self.scratch
-
-    async def _call_passed_on(self, name: str, arguments: tuple[Any, ...]) -> Any:
-        """Call an import that the component exports as it is: a host function, with no guest between."""
-        passed_on = self._component.program.passed_on.get(name)
-        if passed_on is None:
-            raise ExportMissing(f"the component exports no function {name!r}")
-        if not self._store or self._fiber.future:
-            self._refuse()
-        result = passed_on.function.implementation(self.owner, *arguments)
-        return await result if isinstance(result, Coroutine) else result
 
     async def _invoke(self, prepared: PreparedCall, at: int, timeout_s: float | None) -> None:
         out = self._out

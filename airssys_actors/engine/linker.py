@@ -17,15 +17,13 @@ from airssys_actors.engine.border import Border
 from airssys_actors.engine.callbacks import lift_result, resource_drop, resource_new, resource_remove, resource_rep
 from airssys_actors.engine.core_module import CoreModule, read_core_module
 from airssys_actors.engine.glue import GlueModule
-from airssys_actors.engine.host import Dropped, HostFunction, HostInterface
+from airssys_actors.engine.host import Dropped, HostInterface
 from airssys_actors.engine.offer import Offer
 from airssys_actors.engine.plan import (
-    ComponentFunc,
     CoreDef,
     CoreExport,
     Export,
     ExportedInstance,
-    ImportedFunc,
     LiftedFunc,
     Lowered,
     Options,
@@ -35,7 +33,7 @@ from airssys_actors.engine.plan import (
 from airssys_actors.engine.types import FuncType, ResourceType
 from airssys_actors.errors import ComponentUnsupported
 
-__all__ = ("HostDefinition", "LinkedExport", "LinkedStep", "PassedOn", "Program", "link")
+__all__ = ("HostDefinition", "LinkedExport", "LinkedStep", "Program", "link")
 
 _MOST_MEMORIES = 8
 _MOST_WEIGHT = 200_000
@@ -78,14 +76,6 @@ class LinkedExport:
     results: tuple[CoreType, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class PassedOn:
-    """An imported function that is exported as it is: a call of it is a call of the host's function."""
-
-    type: FuncType
-    function: HostFunction
-
-
 @dataclass(slots=True)
 class Program:
     """All that is known of a component before it has an instance."""
@@ -103,7 +93,6 @@ class Program:
     """For the guest's resources that have one: its position."""
     places: int
     """Component instances with handles of their own."""
-    passed_on: dict[str, PassedOn]
 
 
 def link(plan: Plan, interfaces: Iterable[HostInterface], border: Border) -> Program:
@@ -151,7 +140,7 @@ class _Linker:
                     module.has_start,
                 )
             )
-        self._lift([(name, each) for name, each in _functions(self._plan.exports) if isinstance(each, LiftedFunc)])
+        self._lift(list(_functions(self._plan.exports)))
         self._fetch()
         definitions = [
             (definition, self._positions["host", number]) for number, definition in enumerate(self._definitions)
@@ -166,11 +155,6 @@ class _Linker:
             self._dropped,
             self._destructors,
             self._plan.places,
-            {
-                name: PassedOn(function.type, self._offer.function(function))
-                for name, function in _functions(self._plan.exports)
-                if isinstance(function, ImportedFunc)
-            },
         )
 
     # -- definitions and their positions
@@ -372,9 +356,9 @@ class _Linker:
                     step.memories.append((self._memories.index(position), position))
 
 
-def _functions(exports: dict[str, Export], prefix: str = "") -> Iterable[tuple[str, ComponentFunc]]:
+def _functions(exports: dict[str, Export], prefix: str = "") -> Iterable[tuple[str, LiftedFunc]]:
     for name, export in exports.items():
-        if isinstance(export, LiftedFunc | ImportedFunc):
+        if isinstance(export, LiftedFunc):
             yield prefix + name, export
         elif isinstance(export, ExportedInstance):
             yield from _functions(export.exports, f"{prefix}{name}#")

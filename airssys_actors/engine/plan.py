@@ -115,8 +115,8 @@ class ExportedInstance:
     exports: dict[str, Export] = field(default_factory=dict)
 
 
-Export: TypeAlias = "LiftedFunc | ImportedFunc | ExportedInstance | ResourceType"
-"""What a component exports by name, an imported function passed on among it; plain types are left out."""
+Export: TypeAlias = "LiftedFunc | ExportedInstance | ResourceType"
+"""What a component exports by name; plain types are left out."""
 
 
 @dataclass(slots=True)
