@@ -27,6 +27,7 @@ __all__ = (
     "MessageRefused",
     "SpawnRefused",
     "StateFolderBusy",
+    "WitInvalid",
 )
 
 
@@ -59,14 +60,22 @@ class CacheRefused(AirssysError):
 
 
 class ImportRefused(ComponentError):
-    """Raised when a component imports what the host does not provide.
+    """Raised when a component imports what the host does not provide, or provides with another type.
 
-    ``missing`` holds one line for each import, its name first.
+    ``missing`` holds one line for each import, its name first; where types differ, it has both, written as WIT.
     """
 
     def __init__(self, missing: tuple[str, ...]) -> None:
         self.missing = missing
         super().__init__("the host does not provide:\n" + "\n".join(f"  {line}" for line in missing))
+
+
+class WitInvalid(AirssysError, ValueError):
+    """Raised when WIT text that the application offers cannot be used; ``line`` and ``column`` count from 1."""
+
+    def __init__(self, source: str, line: int, column: int, what: str, remedy: str) -> None:
+        self.source, self.line, self.column, self.what, self.remedy = source, line, column, what, remedy
+        super().__init__(f"{source}:{line}:{column}: {what}; {remedy}")
 
 
 class ExportMissing(ComponentError):
