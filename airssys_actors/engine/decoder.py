@@ -44,7 +44,7 @@ from airssys_actors.engine.plan import (
     Step,
     StringEncoding,
 )
-from airssys_actors.engine.types import FuncType, ResourceType
+from airssys_actors.engine.types import FuncType, ResourceType, ValType
 
 __all__ = ("decode",)
 
@@ -453,7 +453,7 @@ class _Decoder:
                         case InstanceValue() | Described():
                             raise unsupported(f"an imported instance with {sort_of(entity)} {export!r} in it ({name})")
                         case _:
-                            pass  # a plain type, or a resource that came from another import: nothing to provide
+                            self._note_type(name, export, entity)
                 return InstanceValue(exports)
             case FuncType() if sort == "func":
                 function = self._plan.imports[None, name] = ImportedFunc(type_, None, name)
@@ -464,7 +464,13 @@ class _Decoder:
             case None:
                 raise unsupported(f"the import of a {sort} ({name})")
             case entry:
+                self._note_type(None, name, entry)
                 return entry  # a type that equals one that is known already
+
+    def _note_type(self, interface: str | None, name: str, entity: Entity) -> None:
+        """Note a plain type, or a resource that came from another import: nothing to provide, but it must agree."""
+        if isinstance(entity, ValType | ResourceType):
+            self._plan.imported_types[interface, name] = entity
 
     def _export(self, reader: Reader, scope: Scope, exports: dict[str, Entity]) -> None:
         start = reader.offset

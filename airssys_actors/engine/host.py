@@ -1,10 +1,13 @@
-"""What the host offers to guests: interfaces of plain Python functions."""
+"""What the host offers to guests: interfaces of plain Python functions, and the WIT that says their types."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
+
+from airssys_actors.engine.wit.packages import Wit, read_wit
+from airssys_actors.engine.wit.resolve import WitInterface
 
 __all__ = ("Dropped", "HostFunction", "HostInterface")
 
@@ -31,12 +34,44 @@ class HostFunction:
 class HostInterface:
     """A WIT interface that the host provides.
 
-    ``versions`` lists the versions it serves, () for an interface without one. ``functions`` has the WIT names
-    ("get-stdout", "[method]input-stream.read"). ``resources`` names its resources; the callable is told of each
-    object whose own handle the guest drops, or still has when its instance ends.
+    ``name`` is the interface's full name without a version; a plain name for one that a world declares inline; "" for
+    the functions that a world imports by themselves. ``versions`` lists the versions it serves, () for an interface
+    without one. ``functions`` has the WIT names ("get-stdout", "[method]input-stream.read"). ``resources`` names its
+    resources; the callable is told of each object whose own handle the guest drops, or still has when its instance
+    ends.
+
+    ``wit`` declares the types: WIT text, or the path of a file or folder. With it, a component that imports something
+    with another type is refused when it is loaded; without it, any type is taken, and what is wrong traps in the call.
+    The package's version is one of ``versions``. Text is read when the interface is made, files at the first load.
+
+    Raises:
+        WitInvalid: the text is wrong, or does not declare what is offered.
     """
 
     name: str
     versions: tuple[str, ...] = ()
     functions: Mapping[str, HostFunction] = field(default_factory=dict)
     resources: Mapping[str, Dropped | None] = field(default_factory=dict)
+    wit: Wit | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.wit, str):
+            self.declared()
+
+    def declared(self) -> WitInterface | None:
+        """Return the types that the WIT declares, None without WIT; it is read once.
+
+        Raises:
+            WitInvalid: the WIT is wrong, or does not declare what is offered.
+        """
+        if self.wit is None:
+            return None
+        packages = read_wit(self.wit)
+        declared = packages.interface(self.name, self.versions)
+        for what, offered, known in (
+            ("function", self.functions, declared.functions),
+            ("resource", self.resources, declared.resources),
+        ):
+            if unknown := [name for name in offered if name not in known]:
+                raise packages.lacks(self.name, what, unknown, known)
+        return declared

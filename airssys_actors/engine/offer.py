@@ -1,4 +1,8 @@
-"""What the host offers, looked up by what a component imports. What is not offered is refused by name, all at once."""
+"""What the host offers, looked up by what a component imports. What is not offered is refused by name, all at once.
+
+Where the host has declared its types, a component must mean the same ones. An import that the component does not use is
+refused as well: it could not be told from one that is used later.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,14 @@ from collections.abc import Iterable
 
 from airssys_actors.engine.host import Dropped, HostFunction, HostInterface
 from airssys_actors.engine.plan import ImportedFunc, Plan
-from airssys_actors.engine.types import ResourceType
+from airssys_actors.engine.type_difference import AnyType, difference
+from airssys_actors.engine.type_text import type_text
+from airssys_actors.engine.types import FuncType, ResourceType, ValType
 from airssys_actors.errors import ImportRefused
 
 __all__ = ("Offer",)
+
+_LONGEST_NAME = 200
 
 
 class Offer:
@@ -21,14 +29,19 @@ class Offer:
             self._by_name.setdefault(interface.name, []).append(interface)
 
     def require(self, plan: Plan) -> None:
-        """Raise ``ImportRefused`` with a line for each import that is not offered."""
-        missing = []
+        """Raise ``ImportRefused`` with a line for each import that is not offered, or is with another type.
+
+        Raises ``WitInvalid`` if the WIT of an interface that the component imports is wrong.
+        """
+        wrong = []
         for (interface, name), wanted in plan.imports.items():
-            what = "function" if isinstance(wanted, ImportedFunc) else "resource"
-            if (reason := self._missing(interface, name, what)) is not None:
-                missing.append(f"{interface or ''}{'#' if interface else ''}{name}: {reason}")
-        if missing:
-            raise ImportRefused(tuple(dict.fromkeys(missing)))
+            if (reason := self._wrong(interface, name, wanted)) is not None:
+                wrong.append(f"{_full_name(interface, name)}: {reason}")
+        for (interface, name), type_ in plan.imported_types.items():
+            if (reason := self._wrong_type(interface, name, type_)) is not None:
+                wrong.append(f"{_full_name(interface, name)}: {reason}")
+        if wrong:
+            raise ImportRefused(tuple(dict.fromkeys(wrong)))
 
     def function(self, wanted: ImportedFunc) -> HostFunction:
         interface = self._find(wanted.interface)
@@ -48,14 +61,68 @@ class Offer:
                 return interface
         return None
 
-    def _missing(self, wanted: str | None, name: str, what: str) -> str | None:
-        interface_name, _, version = (wanted or "").partition("@")
-        known = self._by_name.get(interface_name)
-        if not known:
-            return "no such interface here" if wanted else f"no such {what} here"
-        interface = self._find(wanted)
+    # -- what is wrong with an import
+
+    def _wrong(self, wanted_from: str | None, name: str, wanted: ImportedFunc | ResourceType) -> str | None:
+        sort = "function" if isinstance(wanted, ImportedFunc) else "resource"
+        interface = self._find(wanted_from)
         if interface is None:
-            served = [each for candidate in known for each in candidate.versions]
-            return f"version {version or '(none)'} is not served; served: {', '.join(served) or 'without a version'}"
-        offered = interface.functions if what == "function" else interface.resources
-        return None if name in offered else f"the interface has no such {what} here"
+            return self._not_here(wanted_from, sort)
+        declared = interface.declared()
+        if isinstance(wanted, ResourceType) and name in interface.resources:
+            return None
+        if isinstance(wanted, ImportedFunc) and name in interface.functions:
+            return None if declared is None else self._parted(wanted.type, declared.functions[name])
+        offered: AnyType | None = None
+        if declared is not None:
+            offered = declared.functions[name] if name in interface.functions else declared.types.get(name)
+        if offered is None or (isinstance(offered, ResourceType) and name not in interface.resources):
+            return f"the interface has no such {sort} here"
+        what = type_text(wanted.type if isinstance(wanted, ImportedFunc) else wanted)
+        return f"the component wants {what}, the host offers {_kind(offered)}{type_text(offered)}"
+
+    def _wrong_type(self, wanted_from: str | None, name: str, wanted: ValType | ResourceType) -> str | None:
+        """A plain type needs nobody who provides it, but under one name both must mean the same."""
+        interface = self._find(wanted_from)
+        declared = interface.declared() if interface is not None else None
+        offered = declared.types.get(name) if declared is not None else None
+        return self._parted(wanted, offered) if offered is not None else None
+
+    def _not_here(self, wanted: str | None, sort: str) -> str:
+        name, _, version = (wanted or "").partition("@")
+        known = self._by_name.get(name)
+        if not known:
+            return "no such interface here" if wanted else f"no such {sort} here"
+        served = [each for candidate in known for each in candidate.versions]
+        return f"version {version or '(none)'} is not served; served: {', '.join(served) or 'without a version'}"
+
+    def _parted(self, wanted: AnyType, offered: AnyType) -> str | None:
+        parting = difference(wanted, offered, self._same_resource)
+        if parting is None:
+            return None
+        ours, theirs = type_text(wanted), type_text(offered)
+        both = f"the component wants {_kind(wanted)}{ours}, the host offers {_kind(offered)}{theirs}"
+        if not parting.path and ours != theirs:
+            return both
+        place = f" at {', '.join(parting.path)}" if parting.path else ""
+        return f"{both}; they part{place}: {parting.wanted} and {parting.offered}"
+
+    def _same_resource(self, wanted: ResourceType, offered: ResourceType) -> bool:
+        return self._identity(wanted) == self._identity(offered)
+
+    def _identity(self, resource: ResourceType) -> object:
+        """Two versions of an interface that the host serves as one have one resource."""
+        if resource.imported is None:
+            return resource
+        interface, name = resource.imported
+        provider = self._find(interface)
+        return (interface, name) if provider is None else (id(provider), name)
+
+
+def _full_name(interface: str | None, name: str) -> str:
+    full = f"{interface}#{name}" if interface else name
+    return full if len(full) <= _LONGEST_NAME else f"{full[:_LONGEST_NAME]}..."
+
+
+def _kind(type_: AnyType) -> str:
+    return "" if isinstance(type_, FuncType | ResourceType) else "the type "

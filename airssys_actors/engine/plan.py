@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from airssys_actors.engine.types import FuncType, ResourceType
+from airssys_actors.engine.types import FuncType, ResourceType, ValType
 
 __all__ = (
     "ComponentFunc",
@@ -123,6 +123,7 @@ Export: TypeAlias = "LiftedFunc | ExportedInstance | ResourceType"
 class Plan:
     """``imports`` lists every imported function and resource: (interface or None, name) -> what it is.
 
+    ``imported_types`` has the other types that imports name: they need no provider, but may not mean something else.
     ``resources`` are those that the component implements; ``places`` is the number of component instances.
     """
 
@@ -130,5 +131,6 @@ class Plan:
     steps: list[Step] = field(default_factory=list)
     exports: dict[str, Export] = field(default_factory=dict)
     imports: dict[tuple[str | None, str], ImportedFunc | ResourceType] = field(default_factory=dict)
+    imported_types: dict[tuple[str | None, str], ValType | ResourceType] = field(default_factory=dict)
     resources: list[ResourceType] = field(default_factory=list)
     places: int = 0

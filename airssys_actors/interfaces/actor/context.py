@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from airssys_actors.engine.host import HostFunction, HostInterface
+from airssys_actors.engine.wit.packages import OWN_PACKAGES
 from airssys_actors.interfaces.actor import ACTOR_VERSIONS
 
 if TYPE_CHECKING:
@@ -38,4 +39,5 @@ CONTEXT: Final = HostInterface(
         "has-optional": HostFunction(_has_optional),
         "incarnation": HostFunction(_incarnation),
     },
+    wit=OWN_PACKAGES,
 )

@@ -9,6 +9,7 @@ from airssys_security.requests import send_to
 
 from airssys_actors.engine.host import HostFunction, HostInterface
 from airssys_actors.engine.values import Err, Ok
+from airssys_actors.engine.wit.packages import OWN_PACKAGES
 from airssys_actors.interfaces.actor import ACTOR_VERSIONS
 from airssys_actors.interfaces.actor.payloads import WitPayload, payload_bytes, payload_from_wit, payload_to_wit
 from airssys_actors.interfaces.guest import NotDelivered
@@ -70,4 +71,5 @@ MESSAGING: Final = HostInterface(
     "airssys:actor/messaging",
     ACTOR_VERSIONS,
     {"own-id": HostFunction(_own_id), "send": HostFunction(_send), "ask": HostFunction(_ask, waits=True)},
+    wit=OWN_PACKAGES,
 )

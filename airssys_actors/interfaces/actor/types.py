@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from airssys_actors.engine.host import HostInterface
+from airssys_actors.engine.wit.packages import OWN_PACKAGES
 from airssys_actors.interfaces.actor import ACTOR_VERSIONS
 
 __all__ = ("TYPES",)
 
-TYPES: Final = HostInterface("airssys:actor/types", ACTOR_VERSIONS)
+TYPES: Final = HostInterface("airssys:actor/types", ACTOR_VERSIONS, wit=OWN_PACKAGES)

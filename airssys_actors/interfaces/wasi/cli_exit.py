@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from airssys_actors.engine.host import HostFunction, HostInterface
 from airssys_actors.engine.traps import GuestExit
 from airssys_actors.engine.values import Err, Ok
+from airssys_actors.engine.wit.packages import OWN_PACKAGES
 from airssys_actors.interfaces.wasi import WASI_VERSIONS
 
 if TYPE_CHECKING:
@@ -27,4 +28,5 @@ EXIT: Final = HostInterface(
     "wasi:cli/exit",
     WASI_VERSIONS,
     {"exit": HostFunction(_exit), "exit-with-code": HostFunction(_exit_with_code)},
+    wit=OWN_PACKAGES,
 )

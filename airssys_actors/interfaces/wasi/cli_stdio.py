@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from airssys_actors.engine.host import HostFunction, HostInterface
 from airssys_actors.engine.values import Err, Ok
+from airssys_actors.engine.wit.packages import OWN_PACKAGES
 from airssys_actors.interfaces.wasi import WASI_VERSIONS
 from airssys_actors.interfaces.wasi.io_poll import AlwaysReady, Pollable
 from airssys_actors.interfaces.wasi.io_streams import CLOSED, WRITE_MAX_BYTES, Bytes, Later
@@ -79,6 +80,10 @@ def _get_stderr(guest: Guest) -> LogOutput:
     return stream
 
 
-STDIN: Final = HostInterface("wasi:cli/stdin", WASI_VERSIONS, {"get-stdin": HostFunction(_get_stdin)})
-STDOUT: Final = HostInterface("wasi:cli/stdout", WASI_VERSIONS, {"get-stdout": HostFunction(_get_stdout)})
-STDERR: Final = HostInterface("wasi:cli/stderr", WASI_VERSIONS, {"get-stderr": HostFunction(_get_stderr)})
+STDIN: Final = HostInterface("wasi:cli/stdin", WASI_VERSIONS, {"get-stdin": HostFunction(_get_stdin)}, wit=OWN_PACKAGES)
+STDOUT: Final = HostInterface(
+    "wasi:cli/stdout", WASI_VERSIONS, {"get-stdout": HostFunction(_get_stdout)}, wit=OWN_PACKAGES
+)
+STDERR: Final = HostInterface(
+    "wasi:cli/stderr", WASI_VERSIONS, {"get-stderr": HostFunction(_get_stderr)}, wit=OWN_PACKAGES
+)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from airssys_actors.engine.host import HostFunction, HostInterface
+from airssys_actors.engine.wit.packages import OWN_PACKAGES
 from airssys_actors.interfaces.wasi import WASI_VERSIONS
 
 if TYPE_CHECKING:
@@ -19,12 +20,12 @@ def _no_terminal(guest: Guest) -> None:
 
 def _asks(stream: str) -> HostInterface:
     functions = {f"get-terminal-{stream}": HostFunction(_no_terminal)}
-    return HostInterface(f"wasi:cli/terminal-{stream}", WASI_VERSIONS, functions)
+    return HostInterface(f"wasi:cli/terminal-{stream}", WASI_VERSIONS, functions, wit=OWN_PACKAGES)
 
 
 TERMINALS: Final = (
-    HostInterface("wasi:cli/terminal-input", WASI_VERSIONS, {}, {"terminal-input": None}),
-    HostInterface("wasi:cli/terminal-output", WASI_VERSIONS, {}, {"terminal-output": None}),
+    HostInterface("wasi:cli/terminal-input", WASI_VERSIONS, {}, {"terminal-input": None}, wit=OWN_PACKAGES),
+    HostInterface("wasi:cli/terminal-output", WASI_VERSIONS, {}, {"terminal-output": None}, wit=OWN_PACKAGES),
     _asks("stdin"),
     _asks("stdout"),
     _asks("stderr"),

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from airssys_actors.engine.host import HostFunction, HostInterface
+from airssys_actors.engine.wit.packages import OWN_PACKAGES
 from airssys_actors.interfaces.wasi import WASI_VERSIONS
 from airssys_actors.interfaces.wasi.io_poll import Timer
 
@@ -42,4 +43,5 @@ MONOTONIC_CLOCK: Final = HostInterface(
         "subscribe-instant": HostFunction(_subscribe_instant),
         "subscribe-duration": HostFunction(_subscribe_duration),
     },
+    wit=OWN_PACKAGES,
 )

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from airssys_actors.engine.host import HostFunction, HostInterface
+from airssys_actors.engine.wit.packages import OWN_PACKAGES
 from airssys_actors.interfaces.wasi import WASI_VERSIONS
 
 if TYPE_CHECKING:
@@ -31,4 +32,5 @@ WALL_CLOCK: Final = HostInterface(
     "wasi:clocks/wall-clock",
     WASI_VERSIONS,
     {"now": HostFunction(_now), "resolution": HostFunction(_resolution)},
+    wit=OWN_PACKAGES,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from airssys_actors.engine.host import HostFunction, HostInterface
+from airssys_actors.engine.wit.packages import OWN_PACKAGES
 from airssys_actors.interfaces.wasi import WASI_VERSIONS
 
 if TYPE_CHECKING:
@@ -20,5 +21,8 @@ async def _get_directories(guest: Guest) -> list[tuple[Descriptor, str]]:
 
 
 PREOPENS: Final = HostInterface(
-    "wasi:filesystem/preopens", WASI_VERSIONS, {"get-directories": HostFunction(_get_directories, waits=True)}
+    "wasi:filesystem/preopens",
+    WASI_VERSIONS,
+    {"get-directories": HostFunction(_get_directories, waits=True)},
+    wit=OWN_PACKAGES,
 )

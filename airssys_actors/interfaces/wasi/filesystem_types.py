@@ -12,6 +12,7 @@ from airssys_security.requests import read_file
 
 from airssys_actors.engine.host import HostFunction, HostInterface
 from airssys_actors.engine.values import Err, Ok
+from airssys_actors.engine.wit.packages import OWN_PACKAGES
 from airssys_actors.files.paths import lexical
 from airssys_actors.files.space import Later
 from airssys_actors.interfaces.wasi import WASI_VERSIONS
@@ -179,4 +180,5 @@ FILESYSTEM_TYPES: Final = HostInterface(
         "descriptor": lambda guest, descriptor: guest.drop(descriptor),
         "directory-entry-stream": None,
     },
+    wit=OWN_PACKAGES,
 )

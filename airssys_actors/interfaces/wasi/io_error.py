@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from airssys_actors.engine.host import HostFunction, HostInterface
+from airssys_actors.engine.wit.packages import OWN_PACKAGES
 from airssys_actors.interfaces.wasi import WASI_VERSIONS
 
 if TYPE_CHECKING:
@@ -34,4 +35,5 @@ ERROR: Final = HostInterface(
     WASI_VERSIONS,
     {"[method]error.to-debug-string": HostFunction(_to_debug_string)},
     {"error": lambda guest, failure: guest.drop(failure)},
+    wit=OWN_PACKAGES,
 )

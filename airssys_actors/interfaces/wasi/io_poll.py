@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from airssys_actors.engine.host import HostFunction, HostInterface
+from airssys_actors.engine.wit.packages import OWN_PACKAGES
 from airssys_actors.errors import GuestTrap
 from airssys_actors.interfaces.wasi import WASI_VERSIONS
 
@@ -116,4 +117,5 @@ POLL: Final = HostInterface(
         "poll": HostFunction(_poll, waits=True),
     },
     {"pollable": lambda guest, pollable: guest.drop(pollable)},
+    wit=OWN_PACKAGES,
 )

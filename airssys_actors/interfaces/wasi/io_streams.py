@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from airssys_actors.engine.host import HostFunction, HostInterface
 from airssys_actors.engine.values import Err, Ok
+from airssys_actors.engine.wit.packages import OWN_PACKAGES
 from airssys_actors.errors import GuestTrap
 from airssys_actors.interfaces.wasi import WASI_VERSIONS
 
@@ -134,4 +135,5 @@ STREAMS: Final = HostInterface(
         "input-stream": lambda guest, stream: guest.drop(stream),
         "output-stream": lambda guest, stream: guest.drop(stream),
     },
+    wit=OWN_PACKAGES,
 )

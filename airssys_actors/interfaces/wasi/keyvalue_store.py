@@ -8,6 +8,7 @@ from airssys_security.requests import Request, delete_key, read_key, write_key
 
 from airssys_actors.engine.host import HostFunction, HostInterface
 from airssys_actors.engine.values import Err, Ok
+from airssys_actors.engine.wit.packages import OWN_PACKAGES
 from airssys_actors.interfaces.wasi.keyvalue_names import Namespace, namespace_of
 from airssys_actors.storage.store import OverQuota, StorageFailed
 
@@ -197,4 +198,5 @@ KEYVALUE_STORE: Final = HostInterface(
         "[method]bucket.list-keys": HostFunction(_list_keys, waits=True),
     },
     {"bucket": lambda guest, bucket: guest.drop(bucket)},
+    wit=OWN_PACKAGES,
 )

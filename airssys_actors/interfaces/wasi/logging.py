@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from airssys_actors.engine.host import HostFunction, HostInterface
+from airssys_actors.engine.wit.packages import OWN_PACKAGES
 
 if TYPE_CHECKING:
     from airssys_actors.interfaces.guest import Guest
@@ -16,4 +17,4 @@ def _log(guest: Guest, level: str, context: str, message: str) -> None:
     guest.log.line(level, context, message)
 
 
-LOGGING: Final = HostInterface("wasi:logging/logging", ("0.1.0-draft",), {"log": HostFunction(_log)})
+LOGGING: Final = HostInterface("wasi:logging/logging", ("0.1.0-draft",), {"log": HostFunction(_log)}, wit=OWN_PACKAGES)

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from airssys_actors.engine.host import HostFunction, HostInterface
+from airssys_actors.engine.wit.packages import OWN_PACKAGES
 from airssys_actors.errors import LimitExceeded
 from airssys_actors.interfaces.wasi import WASI_VERSIONS
 
@@ -44,11 +45,13 @@ RANDOM: Final = (
         "wasi:random/random",
         WASI_VERSIONS,
         {"get-random-bytes": HostFunction(_bytes, waits=True), "get-random-u64": HostFunction(_u64)},
+        wit=OWN_PACKAGES,
     ),
     HostInterface(
         "wasi:random/insecure",
         WASI_VERSIONS,
         {"get-insecure-random-bytes": HostFunction(_bytes, waits=True), "get-insecure-random-u64": HostFunction(_u64)},
+        wit=OWN_PACKAGES,
     ),
-    HostInterface("wasi:random/insecure-seed", WASI_VERSIONS, {"insecure-seed": HostFunction(_seed)}),
+    HostInterface("wasi:random/insecure-seed", WASI_VERSIONS, {"insecure-seed": HostFunction(_seed)}, wit=OWN_PACKAGES),
 )

@@ -11,6 +11,7 @@ from airssys_security.requests import Request
 
 from airssys_actors.engine.host import HostFunction, HostInterface
 from airssys_actors.engine.values import Err
+from airssys_actors.engine.wit.packages import OWN_PACKAGES
 from airssys_actors.errors import GuestTrap
 from airssys_actors.interfaces.wasi import WASI_VERSIONS
 
@@ -83,16 +84,28 @@ SOCKETS: Final = (
         WASI_VERSIONS,
         {"network-error-code": HostFunction(_network_error_code)},
         {"network": lambda guest, network: guest.drop(network)},
+        wit=OWN_PACKAGES,
     ),
     HostInterface(
-        "wasi:sockets/instance-network", WASI_VERSIONS, {"instance-network": HostFunction(_instance_network)}
+        "wasi:sockets/instance-network",
+        WASI_VERSIONS,
+        {"instance-network": HostFunction(_instance_network)},
+        wit=OWN_PACKAGES,
     ),
     HostInterface(
-        "wasi:sockets/tcp-create-socket", WASI_VERSIONS, {"create-tcp-socket": HostFunction(_create_tcp_socket)}
+        "wasi:sockets/tcp-create-socket",
+        WASI_VERSIONS,
+        {"create-tcp-socket": HostFunction(_create_tcp_socket)},
+        wit=OWN_PACKAGES,
     ),
-    HostInterface("wasi:sockets/tcp", WASI_VERSIONS, _methods("tcp-socket", _TCP), {"tcp-socket": None}),
     HostInterface(
-        "wasi:sockets/udp-create-socket", WASI_VERSIONS, {"create-udp-socket": HostFunction(_create_udp_socket)}
+        "wasi:sockets/tcp", WASI_VERSIONS, _methods("tcp-socket", _TCP), {"tcp-socket": None}, wit=OWN_PACKAGES
+    ),
+    HostInterface(
+        "wasi:sockets/udp-create-socket",
+        WASI_VERSIONS,
+        {"create-udp-socket": HostFunction(_create_udp_socket)},
+        wit=OWN_PACKAGES,
     ),
     HostInterface(
         "wasi:sockets/udp",
@@ -103,6 +116,7 @@ SOCKETS: Final = (
             **_methods("outgoing-datagram-stream", "check-send send subscribe"),
         },
         {"udp-socket": None, "incoming-datagram-stream": None, "outgoing-datagram-stream": None},
+        wit=OWN_PACKAGES,
     ),
     HostInterface(
         "wasi:sockets/ip-name-lookup",
@@ -112,5 +126,6 @@ SOCKETS: Final = (
             **_methods("resolve-address-stream", "resolve-next-address subscribe"),
         },
         {"resolve-address-stream": None},
+        wit=OWN_PACKAGES,
     ),
 )
