@@ -1,7 +1,8 @@
 """What runs when a guest calls out: the callbacks' shared half.
 
-Every callback answers an int and raises nothing: an exception here would end the process. What went wrong is kept on
-the instance (``failure``) and told to wasmtime as a trap, so the guest unwinds and the exception is raised by the call.
+Every callback answers an int and raises nothing: what wasmtime read in the place of an answer might end the process.
+What went wrong is kept on the instance (``failure``) and told to wasmtime as a trap, so the guest unwinds and the
+exception is raised by the call. Each is one ``try``, which ``guard`` widens; its handler makes no call.
 
 One border belongs to one engine and is used by its event loop's thread alone.
 """
@@ -36,7 +37,7 @@ _HOST_TRAP = b"the host ended this call"
 class Border:
     """``current`` is the instance whose guest code runs, or ran last."""
 
-    __slots__ = ("_looked_ns", "_slice_ns", "_start_ns", "_stride", "calls", "current", "views")
+    __slots__ = ("_looked_ns", "_slice_ns", "_start_ns", "_stride", "calls", "current", "trap", "views")
 
     def __init__(self, slice_ns: int) -> None:
         self.views = RawViews()
@@ -45,15 +46,22 @@ class Border:
         self.calls = 0
         """Host calls to come before the next look at the clock."""
         self.current: Instance = None  # type: ignore[assignment]  # set before each entry into a guest
+        self.trap = 0
+        """For the callback that fails next. Made before the guest runs, because a failing callback makes no call."""
 
     def forget(self) -> None:
         """Let go of the last instance: the engine closes."""
         self.current = None  # type: ignore[assignment]
+        if self.trap:
+            ffi.trap_delete(self.trap)
+            self.trap = 0
         self.views.clear()
 
     def begin_slice(self, current: Instance) -> int:
         """Called before each entry into a guest; the time of it, in nanoseconds."""
         self.current = current
+        if not self.trap:
+            self.trap = ffi.trap_new(_HOST_TRAP, len(_HOST_TRAP))
         self.calls = self._stride = 0
         self._start_ns = self._looked_ns = now = perf_counter_ns()
         return now
@@ -69,13 +77,6 @@ class Border:
         self.calls, self._looked_ns = self._stride, now
         if now - self._start_ns > self._slice_ns:
             ffi.set_epoch_deadline(current.context, 0)
-
-    def fail(self, failure: BaseException) -> int:
-        """Keep ``failure`` for the call, and answer the trap that ends it."""
-        if self.current.failure is None:
-            self.current.failure = failure
-        trap: int = ffi.trap_new(_HOST_TRAP, len(_HOST_TRAP))
-        return trap
 
     @staticmethod
     def cannot_leave() -> GuestTrap:
@@ -110,34 +111,6 @@ class Border:
         ffi.set_epoch_deadline(current.context, 0)
         words.u32[0] = WAITING
 
-    def resume(self, _env: int, _caller: int, raw: int, _count: int) -> int:
-        """Called by glue: what was waited for is done, or the guest has allocated. Raw: NOT_RUN, pointer."""
-        try:
-            current, words = self.current, self.views[raw]
-            waiting = current.waiting
-            if waiting is None:
-                current.locked = False
-                lowering = current.lowering
-                assert lowering is not None
-                self.drive(current, words, lowering, words.u32[4])
-                return 0
-            outcome = current.outcome
-            if outcome is None:  # polled too early: sleep on
-                ffi.set_epoch_deadline(current.context, 0)
-                words.u32[0] = WAITING
-                return 0
-            current.waiting = current.outcome = None
-            if outcome.failure is not None:
-                raise outcome.failure
-            finish, ret, generates = waiting
-            if generates:
-                self.drive(current, words, finish(current, words, ret, outcome.value), None)
-            else:
-                finish(current, words, ret, outcome.value)
-        except BaseException as failure:
-            return self.fail(failure)
-        return 0
-
     def drive_arguments(self, current: Instance, words: Words, lowering: Lowering, pointer: int | None) -> None:
         """Go on with writing a call's arguments: either the core arguments are here, or the guest has to allocate."""
         try:
@@ -152,27 +125,3 @@ class Border:
         else:
             current.lowering = lowering
             current.locked = True
-
-    def arguments(self, _env: int, _caller: int, raw: int, _count: int) -> int:
-        """Called by the glue of an export or of a call between components: the pointer it asked for. Raw: as resume."""
-        try:
-            current, words = self.current, self.views[raw]
-            current.locked = False
-            lowering = current.lowering
-            assert lowering is not None
-            self.drive_arguments(current, words, lowering, words.u32[4])
-        except BaseException as failure:
-            return self.fail(failure)
-        return 0
-
-    def lock(self, _env: int, _caller: int, raw: int, _count: int) -> int:
-        """Called by glue around a post-return. Raw: whether the guest may not leave from now on."""
-        try:
-            self.current.locked = bool(self.views[raw].u32[0])
-        except BaseException as failure:
-            return self.fail(failure)
-        return 0
-
-    def cannot_enter(self, _env: int, _caller: int, _raw: int, _count: int) -> int:
-        """What a component gets that calls a function of its own as if it were another's."""
-        return self.fail(GuestTrap("cannot enter component instance"))

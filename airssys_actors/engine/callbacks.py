@@ -1,6 +1,7 @@
-"""The callbacks that are not made from a function type: resource built-ins, and taking an export's result.
+"""The callbacks that are not made from a function type: what glue calls, resource built-ins, taking an export's result.
 
-All of them are of one form, because none may raise or answer anything but an int: ``_callback`` wraps the work.
+All of them are of one form, because none may raise or answer anything but an int: one ``try`` whose handler makes no
+call, in a function with variables of the function around it (see ``guard`` for both).
 """
 
 from __future__ import annotations
@@ -8,15 +9,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from airssys_actors.engine.border import Border
+from airssys_actors.engine import ffi
+from airssys_actors.engine.border import WAITING, Border
 from airssys_actors.engine.host import Dropped
 from airssys_actors.engine.types import ResourceType
 from airssys_actors.engine.words import Words
+from airssys_actors.errors import GuestTrap
 
 if TYPE_CHECKING:
     from airssys_actors.engine.instance import Instance
 
-__all__ = ("Callback", "lift_result", "resource_drop", "resource_new", "resource_remove", "resource_rep")
+__all__ = (
+    "Callback",
+    "arguments",
+    "cannot_enter",
+    "lift_result",
+    "lock",
+    "resource_drop",
+    "resource_new",
+    "resource_remove",
+    "resource_rep",
+    "resume",
+)
 
 Callback: TypeAlias = Callable[[int, int, int, int], int]
 """``(env, caller, raw values, count) -> trap or 0``."""
@@ -36,8 +50,91 @@ def _callback(border: Border, work: Callable[[Instance, Words], None], *, leaves
                 raise border.cannot_leave()
             work(current, views[raw])
         except BaseException as failure:
-            return border.fail(failure)
+            border.current.failure, trap, border.trap = failure, border.trap, 0
+            return trap
         return 0
+
+    return callback
+
+
+def resume(border: Border) -> Callback:
+    """Called by glue: what was waited for is done, or the guest has allocated. Raw: NOT_RUN, pointer."""
+    views = border.views
+
+    def callback(_env: int, _caller: int, raw: int, _count: int) -> int:
+        try:
+            current, words = border.current, views[raw]
+            waiting = current.waiting
+            if waiting is None:
+                current.locked = False
+                lowering = current.lowering
+                assert lowering is not None
+                border.drive(current, words, lowering, words.u32[4])
+                return 0
+            outcome = current.outcome
+            if outcome is None:  # polled too early: sleep on
+                ffi.set_epoch_deadline(current.context, 0)
+                words.u32[0] = WAITING
+                return 0
+            current.waiting = current.outcome = None
+            if outcome.failure is not None:
+                raise outcome.failure
+            finish, ret, generates = waiting
+            if generates:
+                border.drive(current, words, finish(current, words, ret, outcome.value), None)
+            else:
+                finish(current, words, ret, outcome.value)
+        except BaseException as failure:
+            border.current.failure, trap, border.trap = failure, border.trap, 0
+            return trap
+        return 0
+
+    return callback
+
+
+def arguments(border: Border) -> Callback:
+    """Called by the glue of an export or of a call between components: the pointer it asked for. Raw: as resume."""
+    views = border.views
+
+    def callback(_env: int, _caller: int, raw: int, _count: int) -> int:
+        try:
+            current, words = border.current, views[raw]
+            current.locked = False
+            lowering = current.lowering
+            assert lowering is not None
+            border.drive_arguments(current, words, lowering, words.u32[4])
+        except BaseException as failure:
+            border.current.failure, trap, border.trap = failure, border.trap, 0
+            return trap
+        return 0
+
+    return callback
+
+
+def lock(border: Border) -> Callback:
+    """Called by glue around a post-return. Raw: whether the guest may not leave from now on."""
+    views = border.views
+
+    def callback(_env: int, _caller: int, raw: int, _count: int) -> int:
+        try:
+            border.current.locked = bool(views[raw].u32[0])
+        except BaseException as failure:
+            border.current.failure, trap, border.trap = failure, border.trap, 0
+            return trap
+        return 0
+
+    return callback
+
+
+def cannot_enter(border: Border) -> Callback:
+    """What a component gets that calls a function of its own as if it were another's."""
+
+    def callback(_env: int, _caller: int, _raw: int, _count: int) -> int:
+        try:
+            raise GuestTrap("cannot enter component instance")
+        except BaseException as failure:
+            border.current.failure, trap, border.trap = failure, border.trap, 0
+            return trap
 
     return callback
 

@@ -16,6 +16,7 @@ from airssys_actors.engine import ffi
 from airssys_actors.engine.abi.functions import ExportCode
 from airssys_actors.engine.abi.layout import CoreType
 from airssys_actors.engine.cpu import CpuAccount
+from airssys_actors.engine.guard import guarded
 from airssys_actors.engine.instance import Instance
 from airssys_actors.engine.limits import InstanceLimits
 from airssys_actors.engine.linker import HostDefinition, LinkedStep, Program
@@ -110,7 +111,7 @@ class Component:
         return module.value
 
     def _define(self, number: int, definition: HostDefinition, position: int) -> tuple[bytes, int, int]:
-        callback = ffi.UNCHECKED_CALLBACK(definition.callback)
+        callback = ffi.UNCHECKED_CALLBACK(guarded(definition.callback))
         kind = CoreFuncType(
             [getattr(CoreValType, each)() for each in definition.params],
             [getattr(CoreValType, each)() for each in definition.results],

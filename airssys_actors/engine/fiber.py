@@ -57,11 +57,13 @@ class Fiber:
         ticker.beats += 1
         if ticker.parked:
             ticker.wake()
-        runtime.polling = True
         start = runtime.border.begin_slice(self._instance)
-        finished: bool = ffi.future_poll(self.future)
+        runtime.polling = True
+        try:
+            finished: bool = ffi.future_poll(self.future)
+        finally:  # a signal's handler may raise as soon as the guest yields
+            runtime.polling = False
         spent = perf_counter_ns() - start
-        runtime.polling = False
         self.spent_ns += spent
         self.account.charge(spent)
         runtime.scheduler.charge(spent)

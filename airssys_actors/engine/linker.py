@@ -14,7 +14,17 @@ from airssys_actors.engine.abi.functions import ExportCode, Side, export_code, h
 from airssys_actors.engine.abi.fused import fused_code
 from airssys_actors.engine.abi.layout import CoreType, signature
 from airssys_actors.engine.border import Border
-from airssys_actors.engine.callbacks import lift_result, resource_drop, resource_new, resource_remove, resource_rep
+from airssys_actors.engine.callbacks import (
+    arguments,
+    cannot_enter,
+    lift_result,
+    lock,
+    resource_drop,
+    resource_new,
+    resource_remove,
+    resource_rep,
+    resume,
+)
 from airssys_actors.engine.core_module import CoreModule, read_core_module
 from airssys_actors.engine.glue import GlueModule
 from airssys_actors.engine.host import Dropped, HostInterface
@@ -196,13 +206,13 @@ class _Linker:
     def _resume(self, results: tuple[CoreType, ...]) -> _Key:
         shared = ("resume", results)
         if shared not in self._shared:
-            self._shared[shared] = self._define(("i32", "i32"), ("i32", "i32", *results), self._border.resume)
+            self._shared[shared] = self._define(("i32", "i32"), ("i32", "i32", *results), resume(self._border))
         return self._shared[shared]
 
     def _lock(self) -> _Key:
         shared = ("lock",)
         if shared not in self._shared:
-            self._shared[shared] = self._define(("i32",), (), self._border.lock)
+            self._shared[shared] = self._define(("i32",), (), lock(self._border))
         return self._shared[shared]
 
     def _add_glue(self, glue: GlueModule) -> int:
@@ -261,7 +271,7 @@ class _Linker:
         border, ours, theirs = self._border, definition.options, function.options
         if definition.place == function.place:
             shape = signature(function.type, lifted=False)
-            self._made[id(definition)] = self._define(shape.params, shape.results, border.cannot_enter)
+            self._made[id(definition)] = self._define(shape.params, shape.results, cannot_enter(border))
             return None
         caller, callee = self._side(ours, definition.place), self._side(theirs, function.place)
         code = fused_code(function.type, caller, callee, "a call between components")
@@ -342,7 +352,7 @@ class _Linker:
     def _arguments(self, params: tuple[CoreType, ...]) -> _Key:
         shared = ("arguments", params)
         if shared not in self._shared:
-            self._shared[shared] = self._define(("i32", "i32"), ("i32", "i32", *params), self._border.arguments)
+            self._shared[shared] = self._define(("i32", "i32"), ("i32", "i32", *params), arguments(self._border))
         return self._shared[shared]
 
     def _fetch(self) -> None:

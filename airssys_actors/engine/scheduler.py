@@ -96,26 +96,31 @@ class Scheduler:
     def _run_turn(self) -> None:
         self._turn_due = False
         self._left_ns = self._budget_ns
-        while self._queued and self._left_ns > 0:
-            fiber = next(queue for queue in self._queues if queue).popleft()
-            self._queued -= 1
-            turn = fiber.turn
-            if turn is None or turn.done():  # cancelled while it was queued
-                continue
-            try:
-                finished = fiber.slice()
-            except BaseException as failure:
-                if not turn.done():
-                    turn.set_exception(failure)
-                if not isinstance(failure, Exception):
-                    raise
-                continue
-            if turn.done():  # a host function cancelled the call that it is part of
-                continue
-            if finished or fiber.is_waiting:
-                turn.set_result(finished)
-            else:
-                self._enqueue(fiber)
-        if self._queued and not self._turn_due:
-            self._turn_due = True
-            asyncio.get_running_loop().call_soon(self._run_turn)
+        try:
+            while self._queued and self._left_ns > 0:
+                self._run_next()
+        finally:  # also when a signal ends this turn: the others' guests go on if the loop does
+            if self._queued and not self._turn_due:
+                self._turn_due = True
+                asyncio.get_running_loop().call_soon(self._run_turn)
+
+    def _run_next(self) -> None:
+        fiber = next(queue for queue in self._queues if queue).popleft()
+        self._queued -= 1
+        turn = fiber.turn
+        if turn is None or turn.done():  # cancelled while it was queued
+            return
+        try:
+            finished = fiber.slice()
+        except BaseException as failure:
+            if not turn.done():
+                turn.set_exception(failure)  # a signal's too: raised once, by the call, and out of the loop from there
+            elif not isinstance(failure, Exception):
+                raise
+            return
+        if turn.done():  # a host function cancelled the call that it is part of
+            return
+        if finished or fiber.is_waiting:
+            turn.set_result(finished)
+        else:
+            self._enqueue(fiber)

@@ -31,7 +31,15 @@ from airssys_actors.engine.types import Borrow, FuncType, Own
 from airssys_actors.engine.values import Err, Fill, Ok, Some
 from airssys_actors.errors import ComponentUnsupported
 
-__all__ = ("NOT_RUN", "RAW", "ExportCode", "HostCode", "Side", "compiled", "export_code", "host_code")
+__all__ = ("FAILING", "NOT_RUN", "RAW", "ExportCode", "HostCode", "Side", "compiled", "export_code", "host_code")
+
+FAILING = """\
+        except BaseException as failure:
+            border.current.failure, trap, border.trap = failure, border.trap, 0
+            return trap
+        return 0
+"""
+"""How every callback ends. It makes no call, so that no signal can come between: see ``guard``."""
 
 NOT_RUN = 0xFFFFFFFE
 """What a glue module finds in a result slot when a callback did not run to its end: it traps (see ``glue``)."""
@@ -138,9 +146,7 @@ def host_code(kind: FuncType, caller: Side, waits: bool, name: str) -> HostCode:
             source += "            border.drive(cur, W, finish(cur, W, ret, result), None)\n"
         else:
             source += "            finish(cur, W, ret, result)\n"
-    source += (
-        "        except BaseException as failure: return border.fail(failure)\n        return 0\n    return callback\n"
-    )
+    source += f"{FAILING}    return callback\n"
     return HostCode(shape, glued, compiled(source, constants, name)["bind"], source)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from airssys_actors.engine.abi.functions import RAW, Side, compiled
+from airssys_actors.engine.abi.functions import FAILING, RAW, Side, compiled
 from airssys_actors.engine.abi.layout import Signature, allocates, signature
 from airssys_actors.engine.abi.lift import Lifter
 from airssys_actors.engine.abi.lower import Lowerer
@@ -93,9 +93,8 @@ def fused_code(kind: FuncType, caller: Side, callee: Side, name: str) -> FusedCo
         )
     else:
         source += f"            write({write})\n            W.u32[0] = 0\n"
+    source += FAILING
     source += (
-        "        except BaseException as failure: return border.fail(failure)\n"
-        "        return 0\n"
         "    def done(_env, _caller, raw, _count):\n"
         "        try:\n"
         "            cur = border.current\n"
@@ -107,11 +106,7 @@ def fused_code(kind: FuncType, caller: Side, callee: Side, name: str) -> FusedCo
         source += "            border.drive(cur, W, finish(cur, W, ret, result), None)\n"
     else:
         source += "            finish(cur, W, ret, result)\n            W.u32[0] = 0\n"
-    source += (
-        "        except BaseException as failure: return border.fail(failure)\n"
-        "        return 0\n"
-        "    return begin, done\n"
-    )
+    source += f"{FAILING}    return begin, done\n"
     bind = compiled(source, constants, name)["bind"]
     return FusedCode(outer, inner, generates, answers, bind, source)
 
