@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Mapping, Sequence
-from ctypes import c_ubyte, c_void_p
-from dataclasses import dataclass
+from ctypes import c_void_p
 from typing import Any
 
 from wasmtime import Engine as WasmEngine
@@ -14,44 +13,22 @@ from wasmtime import ValType as CoreValType
 
 from airssys_actors.engine import ffi
 from airssys_actors.engine.abi.functions import ExportCode
-from airssys_actors.engine.abi.layout import CoreType
 from airssys_actors.engine.cpu import CpuAccount
 from airssys_actors.engine.guard import guarded
 from airssys_actors.engine.instance import Instance
+from airssys_actors.engine.instantiation import fill
 from airssys_actors.engine.limits import InstanceLimits
-from airssys_actors.engine.linker import HostDefinition, LinkedStep, Program
+from airssys_actors.engine.linker import HostDefinition, Program
+from airssys_actors.engine.preparation import Preparation, PreparedCall, Slate, host_name
 from airssys_actors.engine.runtime import Runtime
+from airssys_actors.engine.spares import Spares
 from airssys_actors.engine.traps import take_error
 from airssys_actors.engine.types import FuncType, ResourceType
 from airssys_actors.errors import ComponentInvalid
 
-__all__ = ("Component", "PreparedCall", "PreparedStep")
+__all__ = ("Component",)
 
-
-@dataclass(frozen=True, slots=True)
-class PreparedCall:
-    """An export as ``wasmtime_func_call_async`` wants it; ``position`` in bytes, ``template`` has the kinds set."""
-
-    name: str
-    position: int
-    params: int
-    results: int
-    template: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class PreparedStep:
-    """A step with its offsets in bytes. ``runs``: (target, source, length) pieces that make up its imports."""
-
-    module: int
-    count: int
-    contiguous: bool
-    first: int
-    runs: tuple[tuple[int, int, int], ...]
-    fetches: tuple[tuple[bytes, int, int], ...]
-    memories: tuple[tuple[int, int], ...]
-    import_names: tuple[tuple[bytes, bytes], ...]
-    starts: bool
+_LIMITS = InstanceLimits()
 
 
 class Component:
@@ -67,19 +44,18 @@ class Component:
         self.linker: int = ffi.linker_new(self.engine_at)
         for code in codes:
             self._modules.append(self._load(code))
-        self.host_fetches = tuple(
-            self._define(number, definition, position)
-            for number, (definition, position) in enumerate(program.definitions)
-        )
-        self.prepared_steps = tuple(self._prepare_step(step) for step in program.steps)
-        most = max((len(step.imports) for step in program.steps), default=0)
-        self.gathered = (c_ubyte * max(most * ffi.EXTERN_SIZE, 1))()
+        for number, (definition, _) in enumerate(program.definitions):
+            self._define(host_name(number), definition)
+        preparation = self.preparation = Preparation(program, self._modules)
+        self.slates: list[Slate] = []
+        """Those that no instance is being made on."""
+        self._spares: Spares | None = None
         self.calls: dict[str, tuple[PreparedCall, ExportCode]] = {
-            name: (_prepared(name, export.position, export.params, export.results), export.code)
+            name: (preparation.call(name, export.position, export.params, export.results), export.code)
             for name, export in program.exports.items()
         }
         self.destructors: dict[ResourceType, PreparedCall] = {
-            resource: _prepared(f"destructor {position}", position, ("i32",), ())
+            resource: preparation.call(f"destructor {position}", position, ("i32",), ())
             for resource, position in program.destructors.items()
         }
 
@@ -90,13 +66,35 @@ class Component:
 
         Raises ``GuestTrap`` and its like when a start function fails or the limits do not suffice.
         """
-        instance = Instance(self, owner, limits or InstanceLimits(), account or CpuAccount())
+        limits, account = limits or _LIMITS, account or CpuAccount()
+        if self._spares is not None:
+            spare = self._spares.take(owner, limits, account)
+            if spare is not None:
+                return spare
+        instance = Instance(self, owner, limits, account)
         try:
-            await instance.fill()
+            await fill(self, instance)
         except BaseException:
             instance.close()
             raise
         return instance
+
+    def keep_ready(self, count: int, limits: InstanceLimits | None = None) -> None:
+        """Make ``count`` instances ahead of need, whenever no guest computes, for ``instantiate`` with these limits.
+
+        Each holds what an instance holds, and nothing runs in it. 0 gives them back. A component with start functions
+        has none. Call it on the event loop. Raises ``ValueError`` for more than ``MOST_SPARES``.
+        """
+        if self._spares is None:
+            self._spares = Spares(self)
+        self._spares.keep(count, limits or _LIMITS)
+        if not self._spares.wanted:
+            self._spares = None
+
+    @property
+    def ready(self) -> int:
+        """How many instances are ready."""
+        return 0 if self._spares is None else len(self._spares)
 
     def keep(self, thing: object) -> None:
         """Keep ``thing`` alive as long as this component."""
@@ -110,14 +108,17 @@ class Component:
         assert module.value is not None
         return module.value
 
-    def _define(self, number: int, definition: HostDefinition, position: int) -> tuple[bytes, int, int]:
+    def take_slate(self) -> Slate:
+        """A slate to make an instance on; it is to be put back into ``slates``."""
+        return self.slates.pop() if self.slates else Slate(self.preparation.slate_size)
+
+    def _define(self, name: bytes, definition: HostDefinition) -> None:
         callback = ffi.UNCHECKED_CALLBACK(guarded(definition.callback))
         kind = CoreFuncType(
             [getattr(CoreValType, each)() for each in definition.params],
             [getattr(CoreValType, each)() for each in definition.results],
         )
         self._keep += [callback, kind]
-        name = str(number).encode()
         error = ffi.linker_define_unchecked(
             self.linker,
             b"",
@@ -131,27 +132,6 @@ class Component:
         )
         if error:
             raise RuntimeError(take_error(error))
-        return name, len(name), position * ffi.EXTERN_SIZE
-
-    def _prepare_step(self, step: LinkedStep) -> PreparedStep:
-        width = ffi.EXTERN_SIZE
-        runs: list[list[int]] = []
-        for target, source in enumerate(step.imports):
-            if runs and runs[-1][1] + runs[-1][2] == source * width:
-                runs[-1][2] += width
-            else:
-                runs.append([target * width, source * width, width])
-        return PreparedStep(
-            self._modules[step.module],
-            len(step.imports),
-            len(runs) <= 1,
-            runs[0][1] if runs else 0,
-            tuple((target, source, length) for target, source, length in runs),
-            tuple((name, len(name), position * width) for name, position in step.fetches),
-            tuple(step.memories),
-            tuple(step.import_names),
-            step.starts,
-        )
 
     def __del__(self) -> None:
         linker = getattr(self, "linker", 0)
@@ -160,11 +140,3 @@ class Component:
             ffi.linker_delete(linker)
         while getattr(self, "_modules", None):
             ffi.module_delete(self._modules.pop())
-
-
-def _prepared(name: str, position: int, params: tuple[CoreType, ...], results: tuple[CoreType, ...]) -> PreparedCall:
-    template = bytearray(ffi.VAL_SIZE * (len(params) + len(results) + 1))
-    for number, kind in enumerate((*params, *results)):
-        template[number * ffi.VAL_SIZE] = ffi.KIND_CODES[kind]
-    offset = position * ffi.EXTERN_SIZE + ffi.EXTERN_OF
-    return PreparedCall(name, offset, len(params), len(results), bytes(template))

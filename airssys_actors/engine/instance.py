@@ -7,11 +7,10 @@ memory dies first. Whoever wants to go on makes a new one.
 from __future__ import annotations
 
 import asyncio
-import ctypes
 from collections.abc import Callable, Coroutine
-from ctypes import addressof, c_ubyte, c_void_p
-from time import perf_counter_ns
+from ctypes import addressof, c_ubyte
 from typing import TYPE_CHECKING, Any, NoReturn
+from weakref import ref
 
 from loguru import logger
 
@@ -27,14 +26,15 @@ from airssys_actors.engine.words import MemoryViews, Scratch, Words
 from airssys_actors.errors import CallTimeout, ExportMissing, GuestTrap, InstanceConsumed, LimitExceeded
 
 if TYPE_CHECKING:
-    from airssys_actors.engine.component import Component, PreparedCall, PreparedStep
+    from airssys_actors.engine.component import Component
+    from airssys_actors.engine.preparation import Place, PreparedCall
 
 __all__ = ("Instance",)
 
-_FOREVER = 1 << 60
 _MOST_TABLES = 64
-_MOST_AT_ONCE_NS = 2_000_000
 _NOTHING = memoryview(b"")
+_ARGUMENTS = ffi.EXTERN_SIZE - ffi.EXTERN_OF
+"""From a function to its arguments, in the buffer of a call."""
 _NO_ALLOCATION = (0, 0)
 
 
@@ -46,17 +46,15 @@ class Instance:
 
     __slots__ = (
         "__weakref__",
-        "_base",
         "_buffers",
         "_component",
         "_expired",
-        "_externs",
         "_fiber",
-        "_out",
         "_out_at",
         "_runtime",
         "_store",
         "_views",
+        "_words",
         "bytes_left",
         "context",
         "elements",
@@ -85,6 +83,7 @@ class Instance:
         "string_bytes",
         "tables",
         "waiting",
+        "words_at",
     )
 
     def __init__(self, component: Component, owner: object, limits: InstanceLimits, account: CpuAccount) -> None:
@@ -92,10 +91,10 @@ class Instance:
         runtime = component.runtime
         self._component, self._runtime, self.owner = component, runtime, owner
         self._store: int = 0
-        self._externs = (c_ubyte * max(ffi.EXTERN_SIZE * component.program.externs, 1))()
-        self._base = addressof(self._externs)
-        ends = (c_void_p * 2)()  # where wasmtime puts a trap and an error; both stay zero until the call that fails
-        self._out, self._out_at = memoryview(ends).cast("B").cast("Q"), addressof(ends)
+        # Where wasmtime puts a trap and an error, both zero until the call that fails; then the handles of the steps.
+        self._words = component.preparation.words()
+        self._out_at = addressof(self._words)
+        self.words_at = self._out_at + 16
         self._buffers: dict[str, tuple[Any, int, Words]] = {}
         self._expired = False
         self._views = MemoryViews()
@@ -109,8 +108,7 @@ class Instance:
         self.string_bytes, self.list_bytes, self.elements = limits.string_bytes, limits.list_bytes, limits.elements
         self.leaves = limits.elements
         self.memory_bytes = self.bytes_left = limits.memory_bytes
-        for number in range(8):
-            setattr(self, f"mem{number}", _NOTHING)
+        self.mem0 = self.mem1 = self.mem2 = self.mem3 = self.mem4 = self.mem5 = self.mem6 = self.mem7 = _NOTHING
         self.failure: BaseException | None = None
         self.flat_count = 0
         self.locked = False
@@ -122,85 +120,47 @@ class Instance:
         self.waiting: tuple[Callable[..., Any], int, bool] | None = None
         self._store = ffi.store_new(component.engine_at, None, None)
         runtime.stores += 1
-        runtime.instances.add(self)
+        runtime.instances[self._store] = ref(self)
         ffi.store_limiter(self._store, limits.memory_bytes, limits.table_elements, -1, _MOST_TABLES, limits.memories)
         self.context: int = ffi.store_context(self._store)
 
     # -- being made
 
-    async def fill(self) -> None:
-        """Instantiate the core modules in order. Start functions run on a fiber, like calls."""
-        component, base, context = self._component, self._base, self.context
-        ffi.set_epoch_deadline(context, _FOREVER)
-        for name, length, position in component.host_fetches:
-            if not ffi.linker_get(component.linker, context, b"", 0, name, length, base + position):
-                raise RuntimeError(f"host definition {name!r} is not in the linker")
-        handle, trap = ffi.InstanceHandle(), c_void_p()
-        handle_at, trap_at = addressof(handle), addressof(trap)
-        yields = False
-        begun = perf_counter_ns()
-        for step in component.prepared_steps:
-            if perf_counter_ns() - begun > _MOST_AT_ONCE_NS:  # many steps, or much data to copy
-                await asyncio.sleep(0)
-                if not self._store:
-                    raise InstanceConsumed("the instance was closed while it was made")
-                begun = perf_counter_ns()
-            imports = base + step.first if step.contiguous else self._gather(step)
-            if step.starts and not yields:  # from here on wasmtime wants every entry to be a fiber
-                ffi.epoch_yields(context, 1)
-                ffi.set_epoch_deadline(context, 1)
-                yields = True
-            if yields:
-                await self._start(step, imports, handle_at)
-            else:
-                component.runtime.border.current = self
-                error = ffi.instance_new(context, step.module, imports, step.count, handle_at, trap_at)
-                if error or trap.value:
-                    raise trap_from(error, trap.value, None)
-            for name, length, position in step.fetches:
-                if not ffi.instance_export(context, handle_at, name, length, base + position):
-                    raise RuntimeError(f"export {name!r} is not in its module")
-            for number, _ in step.memories:
-                setattr(self, f"mem{number}", self._memory(number))
-        if not yields:
-            ffi.epoch_yields(context, 1)
-            ffi.set_epoch_deadline(context, 1)
-
-    def _gather(self, step: PreparedStep) -> int:
-        """Copy a step's imports next to each other; where they lie until the next step."""
-        scratch, base = self._component.gathered, self._base
-        at = addressof(scratch)
-        for target, source, length in step.runs:
-            ctypes.memmove(at + target, base + source, length)
-        return at
-
-    async def _start(self, step: PreparedStep, imports: int, handle_at: int) -> None:
-        component, context = self._component, self.context
-        linker = ffi.linker_new(component.engine_at)
+    async def run_start(self, begin: Callable[[int], int]) -> None:
+        """Run what ``begin`` starts on the fiber. ``begin`` is told where wasmtime shall put a trap and an error."""
+        out = self._words
         try:
-            for position, (module, name) in enumerate(step.import_names):
-                at = imports + position * ffi.EXTERN_SIZE
-                error = ffi.linker_define(linker, context, module, len(module), name, len(name), at)
-                if error:
-                    raise trap_from(error, None, None)
-            out = self._out
-            future = ffi.linker_instantiate_async(
-                linker, context, step.module, handle_at, self._out_at, self._out_at + 8
-            )
-            if not self._fiber.begin(future, "start function"):
+            if not self._fiber.begin(begin(self._out_at), "start function"):
                 await self._fiber.run()
             if out[0] or out[1]:
                 raise trap_from(out[1], out[0], self.failure)
         finally:
             if self._fiber.future:
                 self._fiber.kill()
-            ffi.linker_delete(linker)
+
+    def hand_over(self, owner: object, account: CpuAccount) -> None:
+        """Give an instance that was made ahead of need to whom it will work for."""
+        self.owner, self._fiber.account = owner, account
 
     # -- memory
 
     def _memory(self, number: int) -> memoryview:
-        at = self._base + self._component.program.memories[number] * ffi.EXTERN_SIZE + ffi.EXTERN_OF
+        extern = (c_ubyte * ffi.EXTERN_SIZE)()
+        at = addressof(extern)
+        self._fetch(self._component.preparation.memories[number], at)
+        at += ffi.EXTERN_OF
         return self._views.view(ffi.memory_data(self.context, at), ffi.memory_size(self.context, at))
+
+    def _fetch(self, place: Place, at: int) -> None:
+        """Put a definition's extern at ``at``."""
+        handle, name, length = place
+        if handle is None:
+            found = ffi.linker_get(self._component.linker, self.context, b"", 0, name, length, at)
+        else:  # words of zero: the step has not been made
+            made = self._words[2 + handle // 8]
+            found = made and ffi.instance_export(self.context, self.words_at + handle, name, length, at)
+        if not found:
+            raise RuntimeError(f"{name!r} is not where the component has it")
 
     def renew_memory(self, number: int, need: int) -> memoryview:
         """A pointer ends at ``need``, beyond the view: the memory has grown since, or the guest lies.
@@ -305,8 +265,9 @@ class Instance:
         entry = self._buffers.get(prepared.name)
         if entry is None:
             raw = (c_ubyte * len(prepared.template)).from_buffer_copy(prepared.template)
-            at = addressof(raw)
-            entry = self._buffers[prepared.name] = (raw, at, Words(memoryview(raw).cast("B")))
+            self._fetch(prepared.place, addressof(raw))
+            words = Words(memoryview(raw).cast("B")[ffi.EXTERN_SIZE :])
+            entry = self._buffers[prepared.name] = (raw, addressof(raw) + ffi.EXTERN_SIZE, words)
         return entry
 
     def scratch_for(self, count: int) -> Scratch:
@@ -317,7 +278,7 @@ class Instance:
         return self.scratch
 
     async def _invoke(self, prepared: PreparedCall, at: int, timeout_s: float | None) -> None:
-        out = self._out
+        out = self._words
         timer = task = None
         cancelling = 0
         if timeout_s is not None:
@@ -328,7 +289,7 @@ class Instance:
         try:
             future = ffi.call_async(
                 self.context,
-                self._base + prepared.position,
+                at - _ARGUMENTS,
                 at,
                 prepared.params,
                 at + ffi.VAL_SIZE * prepared.params,
@@ -379,7 +340,7 @@ class Instance:
         if self._release_memory():
             self._runtime.delete_store(store)
         else:
-            self._runtime.stores_abandoned += 1
+            self._runtime.abandon_store(store)
         self._give_up_handles()
         self._buffers.clear()
 
@@ -413,4 +374,4 @@ class Instance:
         if self._views.release():
             self._runtime.graveyard.append(store)  # freed later: the collector may run anywhere, a guest's stack too
         else:
-            self._runtime.stores_abandoned += 1
+            self._runtime.abandon_store(store)
