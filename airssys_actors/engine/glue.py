@@ -160,12 +160,12 @@ class GlueModule:
         arguments: Hashable | None,
         realloc: Hashable | None,
         done: Hashable | None,
-        post_return: tuple[Hashable, Hashable] | None,
+        post_return: Hashable | None,
     ) -> int:
         """An export that goes through memory. With ``arguments`` it takes (state, size), else the core parameters.
 
         ``arguments``: (NOT_RUN, pointer) -> (state, size, parameters); ``done``: (results) -> (), lifts the result and
-        locks the guest in if there is a post-return. Without a result, ``post_return``'s lock does that.
+        locks the guest in if there is a post-return.
         """
         params, results = shape
         code: list[bytes | int] = []
@@ -194,10 +194,7 @@ class GlueModule:
         if done is not None:
             code += [*given, self._call(done, (results, ()))]
         if post_return is not None:
-            lock, function = post_return
-            if done is None:
-                code += [_constant(1), self._call(lock, (("i32",), ()))]
-            code += [*given, self._call(function, (results, ()))]
+            code += [*given, self._call(post_return, (results, ()))]
         return self._function(outer, (), inner, code)
 
     def drop(self, callback: Hashable, destructor: Hashable) -> int:

@@ -338,7 +338,7 @@ class _Linker:
                 self._define(results, (), lift_result(self._border, code.read, options.post_return is not None))
                 if results or options.post_return is not None  # it also locks the guest in for its post-return
                 else None,
-                (self._lock(), self._key(options.post_return)) if options.post_return is not None else None,
+                self._key(options.post_return) if options.post_return is not None else None,
             )
             glued.append((export, number))
         for resource in self._plan.resources:
