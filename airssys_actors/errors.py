@@ -27,6 +27,7 @@ __all__ = (
     "MessageRefused",
     "SpawnRefused",
     "StateFolderBusy",
+    "TrapsNotCaught",
     "WitInvalid",
 )
 
@@ -119,6 +120,16 @@ class GuestTimeExceeded(GuestError):
 
 class InstanceConsumed(AirssysError):
     """Raised when a call is made on an instance that trapped, was stopped or was closed."""
+
+
+class TrapsNotCaught(AirssysError):
+    """Raised when ``faulthandler`` was enabled after the first engine: a guest's trap would end this process."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "faulthandler was enabled after the first Host or Engine, so a guest's trap would end this process: "
+            "enable it before them (faulthandler.enable(), or python -X faulthandler), or disable it"
+        )
 
 
 class HostClosed(AirssysError):

@@ -22,6 +22,7 @@ from airssys_actors.engine.linker import HostDefinition, Program
 from airssys_actors.engine.preparation import Preparation, PreparedCall, Slate, host_name
 from airssys_actors.engine.runtime import Runtime
 from airssys_actors.engine.spares import Spares
+from airssys_actors.engine.trap_signals import require_traps_caught
 from airssys_actors.engine.traps import take_error
 from airssys_actors.engine.types import FuncType, ResourceType
 from airssys_actors.errors import ComponentInvalid
@@ -64,8 +65,10 @@ class Component:
     ) -> Instance:
         """Make an instance; its start functions run. ``owner`` is given to every host function.
 
-        Raises ``GuestTrap`` and its like when a start function fails or the limits do not suffice.
+        Raises ``GuestTrap`` and its like when a start function fails or the limits do not suffice, ``TrapsNotCaught``
+        when a trap would end the process.
         """
+        require_traps_caught()
         limits, account = limits or _LIMITS, account or CpuAccount()
         if self._spares is not None:
             spare = self._spares.take(owner, limits, account)

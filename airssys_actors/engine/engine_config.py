@@ -15,6 +15,8 @@ from typing import Final
 from wasmtime import Config, Engine
 from wasmtime import _bindings as bindings
 
+from airssys_actors.engine.trap_signals import engine_made
+
 __all__ = ("ASYNC_STACK_BYTES", "WASM_STACK_BYTES", "fingerprint", "new_engine")
 
 WASM_STACK_BYTES: Final = 512 * 1024
@@ -78,7 +80,9 @@ def new_engine(*, validating: bool = False) -> Engine:
         if validating and name == "cranelift_opt_level":
             value = _UNOPTIMIZED
         getattr(bindings, f"wasmtime_config_{name}_set")(config.ptr(), value)
-    return Engine(config)
+    engine = Engine(config)
+    engine_made()
+    return engine
 
 
 @cache
