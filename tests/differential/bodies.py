@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from airssys_actors.engine.types import FuncType, ListOf, Primitive, Tuple, ValType
@@ -34,11 +34,16 @@ _COPY_IMAGE = f"(memory.copy (i32.const {IMAGE}) (local.get 0) (local.get 1)) (c
 
 @dataclass
 class Function:
-    """A function of a component, and who makes a call of it."""
+    """A function of a component, and who makes a call of it. ``faults``: what its own code does wrong each time."""
 
     name: str
     type: FuncType
-    call: Callable[[], Call]
+    make: Callable[[], Call]
+    faults: int = 0
+
+    def call(self) -> Call:
+        made = self.make()
+        return replace(made, faults=made.faults + self.faults)
 
 
 def _arguments(rng: random.Random, kind: FuncType) -> tuple[Any, ...]:
@@ -52,12 +57,13 @@ def answers(rng: random.Random, kind: FuncType) -> tuple[Any, ...]:
     return (random_value(rng, kind.result),) if kind.result is not None else ()
 
 
-def with_mode(rng: random.Random, call: Call, prefix: str = "") -> list[Call]:
-    """Now and then realloc or post-return misbehaves during the call."""
+def with_mode(rng: random.Random, call: Call, prefix: str = "", leaves_late: bool = True) -> list[Call]:
+    """Now and then realloc or post-return misbehaves during the call. ``leaves_late``: post-return may call out."""
     if rng.random() < 0.75:
         return [call]
-    mode = Call(f"{prefix}mode", (rng.choice(list(Realloc)), rng.choice((0, 0, 1, 2, 3))))
-    return [Call(f"{prefix}spare"), mode, call, Call(f"{prefix}mode", (0, 0))]
+    modes = [each for each in Realloc if leaves_late or each <= Realloc.POST_TRAPS]
+    mode = Call(f"{prefix}mode", (rng.choice(modes), rng.choice((0, 0, 1, 2, 3))))
+    return [Call(f"{prefix}spare"), mode, replace(call, faults=call.faults + 1), Call(f"{prefix}mode", (0, 0))]
 
 
 def passing(rng: random.Random, kit: Kit, name: str, kind: FuncType, source: str) -> Function:
@@ -69,7 +75,11 @@ def passing(rng: random.Random, kit: Kit, name: str, kind: FuncType, source: str
     arguments = " ".join(f"(local.get {position})" for position in range(len(shape.params)))
     at = f"(i32.const {RESULT})" if shape.indirect else ""
     kit.export(name, kind, encoding, f"(call {low} {arguments} {at}) {at}", post=rng.random() < 0.6)
-    return Function(name, kind, lambda: Call(name, _arguments(rng, kind), answers(rng, kind)))
+
+    def make() -> Call:
+        return Call(name, _arguments(rng, kind), answers(rng, kind))
+
+    return Function(name, kind, make, int(other != encoding))
 
 
 def echo_type(rng: random.Random, make: TypeMaker) -> FuncType:

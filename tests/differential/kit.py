@@ -2,8 +2,9 @@
 
 Where things lie in memory: ``RESULT`` is where core functions put results, ``IMAGE`` where raw bytes from the host go,
 ``HEAP`` where realloc begins. Realloc gives out whole KiB, so that where things lie does not depend on how much an
-engine asks for while it finds out how long a string is in another encoding; that is also why only strings in UTF-8 and
-what is aligned to 4 are ever put at the very end of memory. A misdeed is done once, by the allocation it is due at.
+engine asks for while it finds out how long a string is in another encoding; that is also why what is given back is
+cleared, and why only strings in UTF-8 and what is aligned to 4 are ever put at the very end of memory. A misdeed is
+done once, by the allocation it is due at.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from enum import IntEnum
 from component_text import Declarations
 
 from airssys_actors.engine import types
-from airssys_actors.engine.types import FuncType, ResourceType
+from airssys_actors.engine.types import FuncType, ResourceType, ValType
 from tests.differential.case import handles
 from tests.differential.layout import core_type
 
@@ -70,9 +71,12 @@ _LIBC = f"""
     (func (export "realloc") (param $old i32) (param $old_size i32) (param $align i32) (param $size i32) (result i32)
       (local $at i32)
       (if (local.get $old_size) (then
-        (if (i32.le_u (local.get $size) (i32.const 1024)) (then (return (local.get $old))))
-        (if (i32.le_u (local.get $size) (local.get $old_size)) (then (return (local.get $old))))
-        unreachable))
+        (if (i32.lt_u (local.get $size) (local.get $old_size)) (then
+          (memory.fill (i32.add (local.get $old) (local.get $size)) (i32.const 0)
+                       (i32.sub (local.get $old_size) (local.get $size)))))
+        (if (i32.gt_u (local.get $size) (i32.const 1024)) (then
+          (if (i32.gt_u (local.get $size) (local.get $old_size)) (then unreachable))))
+        (return (local.get $old))))
       (if (global.get $mode) (then
         (if (i32.eqz (global.get $wait))
           (then
@@ -85,7 +89,7 @@ _LIBC = f"""
                                                                    (i32.const 1))))))
             (if (i32.eq (local.get $at) (i32.const {Realloc.FAR_OUT})) (then (return (i32.const 0xfffffff0))))
             (if (i32.and (i32.eq (local.get $at) (i32.const {Realloc.LAST_BYTES}))
-                         (i32.ne (local.get $align) (i32.const 2)))
+                         (i32.ne (i32.and (local.get $align) (i32.const RECODED)) (local.get $align)))
               (then (return (i32.and (i32.sub (i32.mul (memory.size) (i32.const 65536)) (local.get $size))
                                      (i32.sub (i32.const 0) (local.get $align))))))
             (if (i32.eq (local.get $at) (i32.const {Realloc.BEYOND_THE_END}))
@@ -146,9 +150,14 @@ def to_i64(core: str, expression: str) -> str:
 
 @dataclass
 class Kit:
-    """One component under construction."""
+    """One component under construction.
+
+    ``tidy``: for one that is called by components. Every function has a post-return, which clears what was allocated,
+    and no string lies at the very end of memory: between components, any may have to grow.
+    """
 
     host_resources: Sequence[ResourceType] = ()
+    tidy: bool = False
     types: Declarations = field(init=False)
     imports: dict[str, FuncType] = field(default_factory=dict)
     exports: dict[str, FuncType] = field(default_factory=dict)
@@ -190,7 +199,7 @@ class Kit:
 
     def _import(self, name: str, kind: FuncType, encoding: str) -> str:
         shape = core_type(kind, lifted=False)
-        self._add("imported", f'(import "{name}" (func ${name} {self._function(kind, self.types)}))')
+        self._add("imported", f'(import "{name}" (func ${name} {function_text(kind, self.types)}))')
         self._add("lowered", f"(core func ${name}-low (canon lower (func ${name}) {options(encoding)}))")
         self._wire(name, f"${name}-low", shape.params, shape.results)
         return f"${name}"
@@ -232,25 +241,23 @@ class Kit:
         self._add("core", f'(func (export "{name}") {core_text(shape.params, shape.results)} {locals_}\n      {body})')
         types = self.types if self._knows(kind) else self._guest_types
         post_option = ""
-        if post:
+        if post or (self.tidy and self.owner):
             bits = to_i64(shape.results[0], "(local.get 0)") if shape.results else "(i64.const 5)"
             self._add("core", f'(func (export "post-{name}") {core_text(shape.results, ())} (call $post {bits}))')
             post_option = f' (post-return (core func $m "post-{name}"))'
         self._add(
             "lifted",
-            f'(func (export "{name}") {self._function(kind, types)}\n'
+            f'(func (export "{name}") {function_text(kind, types)}\n'
             f'    (canon lift (core func $m "{name}") {options(encoding)}{post_option}))',
         )
 
     def _knows(self, kind: FuncType) -> bool:
         """Whether the type can be told before the component's own resources are there, as for imports."""
-        everything = [each for _, each in kind.params] + ([kind.result] if kind.result is not None else [])
-        return all(handles(each) <= set(self.types.resources) for each in everything)
+        return all(handles(each) <= set(self.types.resources) for each in parts_of(kind))
 
-    @staticmethod
-    def _function(kind: FuncType, types: Declarations) -> str:
-        params = "".join(f'(param "{name}" {types.name(each)}) ' for name, each in kind.params)
-        return params + (f"(result {types.name(kind.result)})" if kind.result is not None else "")
+    def belongs(self, imported: str, owner: str) -> bool:
+        """Whether an import is there for the function ``owner``."""
+        return any(of == owner and f'(import "{imported}"' in text for of, text in self._parts["imported"])
 
     def text(self, only: Collection[str] | None = None) -> str:
         """The component; with ``only`` those of its functions."""
@@ -264,7 +271,7 @@ class Kit:
         lifted = part("lifted")
         body = f"""
   {part("imported")}
-  (core module $libc {_LIBC})
+  (core module $libc {_LIBC.replace("RECODED", "3" if self.tidy else "2")})
   (core instance $libc (instantiate $libc))
   (alias core export $libc "memory" (core memory $memory))
   (alias core export $libc "realloc" (core func $realloc))
@@ -295,6 +302,16 @@ def _used(types: list[str], body: str) -> str:
 
 
 _U32 = types.Primitive("u32")
+
+
+def parts_of(kind: FuncType) -> list[ValType]:
+    """The types of the parameters and of the result."""
+    return [each for _, each in kind.params] + ([kind.result] if kind.result is not None else [])
+
+
+def function_text(kind: FuncType, types: Declarations) -> str:
+    params = "".join(f'(param "{name}" {types.name(each)}) ' for name, each in kind.params)
+    return params + (f"(result {types.name(kind.result)})" if kind.result is not None else "")
 
 
 def options(encoding: str) -> str:

@@ -13,13 +13,23 @@ from airssys_actors.engine.runtime import Runtime
 from tests.differential.case import Call, Case, Event, Trapped
 from tests.differential.compare import agree, is_broken, shown, trap_class
 from tests.differential.components import VALUE_MAKERS
+from tests.differential.composed import compose_case
+from tests.differential.composed_handles import between_case, relay_case
+from tests.differential.handles import handles_case
+from tests.differential.lending import lending_case
 from tests.differential.oracle import OracleRun
 from tests.differential.ours import EngineRun, new_runtime
-from tests.differential.resources import RESOURCE_MAKERS
 
 __all__ = ("CATEGORIES", "Difference", "Tally", "run_cases")
 
-CATEGORIES: dict[str, Callable[[random.Random], Case]] = {**VALUE_MAKERS, **RESOURCE_MAKERS}
+CATEGORIES: dict[str, Callable[[random.Random], Case]] = {
+    **VALUE_MAKERS,
+    "handles": handles_case,
+    "lending": lending_case,
+    "compose": compose_case,
+    "between": between_case,
+    "relay": relay_case,
+}
 
 
 @dataclass
@@ -116,9 +126,10 @@ async def _first_difference(
 ) -> tuple[int, list[Event], list[Event]] | None:
     try:
         wasm = bytes(wat2wasm(text))
+        oracle_run = OracleRun(case, wasm)
     except WasmtimeError as failure:
         raise AssertionError(f"a component that is no component: {failure}\n{text}") from None
-    oracle_run, our_run = OracleRun(case, wasm), EngineRun(case, wasm, runtime)
+    our_run = EngineRun(case, wasm, runtime)
     try:
         for position, call in enumerate(calls):
             oracle, ours = oracle_run.run(call), await our_run.run(call)

@@ -9,7 +9,17 @@ import pytest
 
 from tests.differential.runner import CATEGORIES, run_cases
 
-_FIXED = {"pass": 50, "echo": 25, "catch": 30, "raw": 50, "handles": 50, "lending": 30}
+_FIXED = {
+    "pass": 40,
+    "echo": 20,
+    "catch": 25,
+    "raw": 40,
+    "handles": 30,
+    "lending": 20,
+    "compose": 25,
+    "between": 30,
+    "relay": 20,
+}
 _SEED = "DIFFERENTIAL_SEED"
 
 
@@ -23,6 +33,6 @@ async def test_the_engine_does_what_wasmtime_does(category: str) -> None:
 async def test_the_engine_does_what_wasmtime_does_in_cases_that_are_new_each_time() -> None:
     seed = int(os.environ.get(_SEED) or random.SystemRandom().randrange(1 << 32))
     print(f"seed {seed}: repeat with {_SEED}={seed}")
-    tally = await run_cases((category, seed + number) for number in range(5) for category in CATEGORIES)
+    tally = await run_cases((category, seed + number) for number in range(3) for category in CATEGORIES)
     print(tally)
     assert not tally.differences, f"seed {seed}\n" + "\n".join(each.report() for each in tally.differences)

@@ -63,6 +63,10 @@ class Declarations:
         self.resources = dict(resources or {})
         self._known: dict[ValType, str] = {}
 
+    def named(self) -> list[tuple[ValType, str]]:
+        """The types that are imported or exported, with the names they have in the text."""
+        return [(kind, name) for kind, name in self._known.items() if isinstance(kind, Record | Variant | Enum | Flags)]
+
     def name(self, kind: ValType) -> str:
         """How ``kind`` is written where it is used; defines it if it must have a name."""
         if isinstance(kind, Primitive):
