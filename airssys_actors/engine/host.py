@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from airssys_actors.engine.wit.packages import Wit, read_wit
-from airssys_actors.engine.wit.resolve import WitInterface
+if TYPE_CHECKING:
+    from airssys_actors.engine.wit.resolve import WitInterface
 
-__all__ = ("Dropped", "HostFunction", "HostInterface")
+__all__ = ("OWN_PACKAGES", "Dropped", "HostFunction", "HostInterface", "Wit")
+
+OWN_PACKAGES: Final = Path(__file__).resolve().parents[1] / "wit"
+"""The WIT packages that the host itself implements."""
+
+Wit: TypeAlias = str | Path
+"""WIT text, or the path of a file or folder. In a folder, each folder with .wit files is one package."""
 
 Dropped: TypeAlias = Callable[[Any, Any], object]
 """Called as ``dropped(owner, thing)``: synchronous, must not fail."""
@@ -66,6 +73,9 @@ class HostInterface:
         """
         if self.wit is None:
             return None
+        # Here, because the reader takes longer to import than to read, and a program may never load a component.
+        from airssys_actors.engine.wit.packages import read_wit
+
         packages = read_wit(self.wit)
         declared = packages.interface(self.name, self.versions)
         for what, offered, known in (

@@ -7,6 +7,7 @@ refused as well: it could not be told from one that is used later.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from airssys_actors.engine.host import Dropped, HostFunction, HostInterface
 from airssys_actors.engine.plan import ImportedFunc, Plan
@@ -14,6 +15,9 @@ from airssys_actors.engine.type_difference import AnyType, difference
 from airssys_actors.engine.type_text import type_text
 from airssys_actors.engine.types import FuncType, ResourceType, ValType
 from airssys_actors.errors import ImportRefused
+
+if TYPE_CHECKING:
+    from airssys_actors.engine.wit.resolve import WitInterface
 
 __all__ = ("Offer",)
 
@@ -27,6 +31,7 @@ class Offer:
         self._by_name: dict[str, list[HostInterface]] = {}
         for interface in interfaces:
             self._by_name.setdefault(interface.name, []).append(interface)
+        self._types: dict[int, WitInterface | None] = {}
 
     def require(self, plan: Plan) -> None:
         """Raise ``ImportRefused`` with a line for each import that is not offered, or is with another type.
@@ -61,6 +66,11 @@ class Offer:
                 return interface
         return None
 
+    def _declared(self, interface: HostInterface) -> WitInterface | None:
+        if id(interface) not in self._types:
+            self._types[id(interface)] = interface.declared()
+        return self._types[id(interface)]
+
     # -- what is wrong with an import
 
     def _wrong(self, wanted_from: str | None, name: str, wanted: ImportedFunc | ResourceType) -> str | None:
@@ -68,7 +78,7 @@ class Offer:
         interface = self._find(wanted_from)
         if interface is None:
             return self._not_here(wanted_from, sort)
-        declared = interface.declared()
+        declared = self._declared(interface)
         if isinstance(wanted, ResourceType) and name in interface.resources:
             return None
         if isinstance(wanted, ImportedFunc) and name in interface.functions:
@@ -84,7 +94,7 @@ class Offer:
     def _wrong_type(self, wanted_from: str | None, name: str, wanted: ValType | ResourceType) -> str | None:
         """A plain type needs nobody who provides it, but under one name both must mean the same."""
         interface = self._find(wanted_from)
-        declared = interface.declared() if interface is not None else None
+        declared = self._declared(interface) if interface is not None else None
         offered = declared.types.get(name) if declared is not None else None
         return self._parted(wanted, offered) if offered is not None else None
 

@@ -89,7 +89,7 @@ def _part_differences(
 ) -> Iterator[Parting]:
     what, mine = _named_parts(wanted)
     _, yours = _named_parts(offered)
-    yield from _label_differences([name for name, _ in mine], [name for name, _ in yours], what, path)
+    yield from _label_differences(tuple(name for name, _ in mine), tuple(name for name, _ in yours), what, path)
     for number, ((name, ours), (_, theirs)) in enumerate(zip(mine, yours, strict=True), 1):
         place = f"parameter {number} `{name}`" if what == "parameter" else f"{what} `{name}`"
         yield from _differences(ours, theirs, same, (*path, place))
@@ -107,8 +107,10 @@ def _named_parts(type_: AnyType) -> tuple[str, Sequence[tuple[str, ValType | Non
 
 
 def _label_differences(
-    ours: Sequence[str], theirs: Sequence[str], what: str, path: tuple[str, ...]
+    ours: tuple[str, ...], theirs: tuple[str, ...], what: str, path: tuple[str, ...]
 ) -> Iterator[Parting]:
+    if ours == theirs:
+        return
     for number in range(max(len(ours), len(theirs))):
         mine = f"`{ours[number]}`" if number < len(ours) else "no such"
         yours = f"`{theirs[number]}`" if number < len(theirs) else "no such"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from airssys_actors.engine.host import HostInterface
+from airssys_actors.engine.host import OWN_PACKAGES, HostInterface
 from airssys_actors.engine.types import ResourceType
-from airssys_actors.engine.wit.packages import OWN_PACKAGES, read_wit
+from airssys_actors.engine.wit.packages import read_wit
 from airssys_actors.interfaces import all_interfaces
 
 # Not imported by guests, but exported: the host calls it.

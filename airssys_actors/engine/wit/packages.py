@@ -9,21 +9,16 @@ from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from threading import RLock
-from typing import Final, TypeAlias
+from typing import Final
 
+from airssys_actors.engine.host import OWN_PACKAGES, Wit
 from airssys_actors.engine.wit.lexer import Text
 from airssys_actors.engine.wit.parser import parse_file
 from airssys_actors.engine.wit.resolve import InterfaceResolver, WitInterface
 from airssys_actors.engine.wit.syntax import FileSyntax, InterfacePath, InterfaceSyntax, PackageName, WorldSyntax
 from airssys_actors.errors import WitInvalid
 
-__all__ = ("OWN_PACKAGES", "Wit", "WitPackages", "read_wit")
-
-OWN_PACKAGES: Final = Path(__file__).resolve().parents[2] / "wit"
-"""The packages that the host itself implements."""
-
-Wit: TypeAlias = str | Path
-"""Text, or the path of a file or folder. In a folder, each folder with .wit files is one package."""
+__all__ = ("WitPackages", "read_wit")
 
 _LONGEST_CHAIN: Final = 100
 _MOST_FILES: Final = 1000

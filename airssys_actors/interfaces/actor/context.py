@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from airssys_actors.engine.host import HostFunction, HostInterface
-from airssys_actors.engine.wit.packages import OWN_PACKAGES
+from airssys_actors.engine.host import OWN_PACKAGES, HostFunction, HostInterface
 from airssys_actors.interfaces.actor import ACTOR_VERSIONS
 
 if TYPE_CHECKING:

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airssys_security.requests import send_to
 
-from airssys_actors.engine.host import HostFunction, HostInterface
+from airssys_actors.engine.host import OWN_PACKAGES, HostFunction, HostInterface
 from airssys_actors.engine.values import Err, Ok
-from airssys_actors.engine.wit.packages import OWN_PACKAGES
 from airssys_actors.interfaces.actor import ACTOR_VERSIONS
 from airssys_actors.interfaces.actor.payloads import WitPayload, payload_bytes, payload_from_wit, payload_to_wit
 from airssys_actors.interfaces.guest import NotDelivered

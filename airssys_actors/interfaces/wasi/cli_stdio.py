@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from airssys_actors.engine.host import HostFunction, HostInterface
+from airssys_actors.engine.host import OWN_PACKAGES, HostFunction, HostInterface
 from airssys_actors.engine.values import Err, Ok
-from airssys_actors.engine.wit.packages import OWN_PACKAGES
 from airssys_actors.interfaces.wasi import WASI_VERSIONS
 from airssys_actors.interfaces.wasi.io_poll import AlwaysReady, Pollable
 from airssys_actors.interfaces.wasi.io_streams import CLOSED, WRITE_MAX_BYTES, Bytes, Later

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airssys_security.requests import read_file
 
-from airssys_actors.engine.host import HostFunction, HostInterface
+from airssys_actors.engine.host import OWN_PACKAGES, HostFunction, HostInterface
 from airssys_actors.engine.values import Err, Ok
-from airssys_actors.engine.wit.packages import OWN_PACKAGES
 from airssys_actors.files.paths import lexical
 from airssys_actors.files.space import Later
 from airssys_actors.interfaces.wasi import WASI_VERSIONS

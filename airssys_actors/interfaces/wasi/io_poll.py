@@ -7,8 +7,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from airssys_actors.engine.host import HostFunction, HostInterface
-from airssys_actors.engine.wit.packages import OWN_PACKAGES
+from airssys_actors.engine.host import OWN_PACKAGES, HostFunction, HostInterface
 from airssys_actors.errors import GuestTrap
 from airssys_actors.interfaces.wasi import WASI_VERSIONS
 

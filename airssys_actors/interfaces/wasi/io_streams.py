@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
-from airssys_actors.engine.host import HostFunction, HostInterface
+from airssys_actors.engine.host import OWN_PACKAGES, HostFunction, HostInterface
 from airssys_actors.engine.values import Err, Ok
-from airssys_actors.engine.wit.packages import OWN_PACKAGES
 from airssys_actors.errors import GuestTrap
 from airssys_actors.interfaces.wasi import WASI_VERSIONS
 

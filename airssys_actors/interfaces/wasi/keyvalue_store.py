@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from airssys_security.requests import Request, delete_key, read_key, write_key
 
-from airssys_actors.engine.host import HostFunction, HostInterface
+from airssys_actors.engine.host import OWN_PACKAGES, HostFunction, HostInterface
 from airssys_actors.engine.values import Err, Ok
-from airssys_actors.engine.wit.packages import OWN_PACKAGES
 from airssys_actors.interfaces.wasi.keyvalue_names import Namespace, namespace_of
 from airssys_actors.storage.store import OverQuota, StorageFailed
 

@@ -10,8 +10,7 @@ from collections.abc import Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from airssys_actors.engine.host import HostFunction, HostInterface
-from airssys_actors.engine.wit.packages import OWN_PACKAGES
+from airssys_actors.engine.host import OWN_PACKAGES, HostFunction, HostInterface
 from airssys_actors.errors import LimitExceeded
 from airssys_actors.interfaces.wasi import WASI_VERSIONS
 

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from airssys_security.requests import Request
 
-from airssys_actors.engine.host import HostFunction, HostInterface
+from airssys_actors.engine.host import OWN_PACKAGES, HostFunction, HostInterface
 from airssys_actors.engine.values import Err
-from airssys_actors.engine.wit.packages import OWN_PACKAGES
 from airssys_actors.errors import GuestTrap
 from airssys_actors.interfaces.wasi import WASI_VERSIONS
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from airssys_actors.engine.host import OWN_PACKAGES
 from airssys_actors.engine.types import (
     Borrow,
     Enum,
@@ -25,7 +26,7 @@ from airssys_actors.engine.types import (
     Variant,
 )
 from airssys_actors.engine.wit.lexer import KEYWORDS
-from airssys_actors.engine.wit.packages import OWN_PACKAGES, WitPackages, read_wit
+from airssys_actors.engine.wit.packages import WitPackages, read_wit
 from airssys_actors.engine.wit.resolve import WitInterface
 from airssys_actors.errors import WitInvalid
 
