@@ -25,6 +25,7 @@ __all__ = (
     "cannot_enter",
     "lift_result",
     "lock",
+    "refusal",
     "resource_drop",
     "resource_new",
     "resource_remove",
@@ -137,6 +138,15 @@ def cannot_enter(border: Border) -> Callback:
             return trap
 
     return callback
+
+
+def refusal(border: Border, reason: Callable[[int], GuestTrap]) -> Callback:
+    """A callback that ends the call: (a number that is wrong) -> ()."""
+
+    def work(_current: Instance, words: Words) -> None:
+        raise reason(words.u32[0])
+
+    return _callback(border, work, leaves=False)
 
 
 def resource_new(border: Border, place: int, resource: ResourceType) -> Callback:

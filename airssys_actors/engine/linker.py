@@ -13,12 +13,14 @@ from typing import Any, TypeAlias
 from airssys_actors.engine.abi.functions import ExportCode, Side, export_code, host_code
 from airssys_actors.engine.abi.fused import fused_code
 from airssys_actors.engine.abi.layout import CoreType, signature
+from airssys_actors.engine.abi.rules import bad_case, bad_char
 from airssys_actors.engine.border import Border
 from airssys_actors.engine.callbacks import (
     arguments,
     cannot_enter,
     lift_result,
     lock,
+    refusal,
     resource_drop,
     resource_new,
     resource_remove,
@@ -29,6 +31,7 @@ from airssys_actors.engine.core_module import CoreModule, read_core_module
 from airssys_actors.engine.glue import GlueModule
 from airssys_actors.engine.host import Dropped, HostInterface
 from airssys_actors.engine.offer import Offer
+from airssys_actors.engine.plain_call import FLAG_MODULE, is_plain, plain_call
 from airssys_actors.engine.plan import (
     CoreDef,
     CoreExport,
@@ -41,7 +44,7 @@ from airssys_actors.engine.plan import (
     ResourceBuiltin,
 )
 from airssys_actors.engine.types import FuncType, ResourceType
-from airssys_actors.errors import ComponentUnsupported
+from airssys_actors.errors import ComponentUnsupported, GuestTrap
 
 __all__ = ("HostDefinition", "LinkedExport", "LinkedStep", "Program", "link")
 
@@ -126,6 +129,7 @@ class _Linker:
         self._exports: dict[str, LinkedExport] = {}
         self._dropped: dict[ResourceType, Dropped] = {}
         self._destructors: dict[ResourceType, int] = {}
+        self._flag = self._add_flag() if any(_is_plain_call(each) for each in _lowered(plan)) else None
 
     def program(self) -> Program:
         modules: dict[int, CoreModule] = {}
@@ -215,6 +219,18 @@ class _Linker:
             self._shared[shared] = self._define(("i32",), (), lock(self._border))
         return self._shared[shared]
 
+    def _refusal(self, what: str, reason: Callable[[int], GuestTrap]) -> _Key:
+        shared = ("refusal", what)
+        if shared not in self._shared:
+            self._shared[shared] = self._define(("i32",), (), refusal(self._border, reason))
+        return self._shared[shared]
+
+    def _add_flag(self) -> _Key:
+        """Append the step that makes the flag of ``plain_call``."""
+        self._modules.append(FLAG_MODULE)
+        self._steps.append(LinkedStep(len(self._modules) - 1, [], [], False))
+        return ("step", len(self._steps) - 1, "0")
+
     def _add_glue(self, glue: GlueModule) -> int:
         """Append a step for a glue module; its number."""
         self._modules.append(glue.binary())
@@ -227,7 +243,7 @@ class _Linker:
 
     def _make(self, definitions: Sequence[CoreDef]) -> None:
         """Make host definitions, and one glue module for those among them that need one."""
-        glue = GlueModule()
+        glue = GlueModule(self._flag)
         glued: list[tuple[CoreDef, int]] = []
         for definition in definitions:
             if isinstance(definition, CoreExport) or id(definition) in self._made:
@@ -273,6 +289,15 @@ class _Linker:
             shape = signature(function.type, lifted=False)
             self._made[id(definition)] = self._define(shape.params, shape.results, cannot_enter(border))
             return None
+        if self._flag is not None and _is_plain_call(definition):
+            return plain_call(
+                glue,
+                function.type,
+                self._key(function.core),
+                self._refusal("leaving", lambda _nothing: border.cannot_leave()),
+                self._refusal("char", bad_char),
+                self._refusal("case", bad_case),
+            )
         caller, callee = self._side(ours, definition.place), self._side(theirs, function.place)
         code = fused_code(function.type, caller, callee, "a call between components")
         begin, done = code.bind(border)
@@ -315,7 +340,7 @@ class _Linker:
     # -- what the host calls
 
     def _lift(self, functions: list[tuple[str, LiftedFunc]]) -> None:
-        glue = GlueModule()
+        glue = GlueModule(self._flag)
         glued: list[tuple[LinkedExport, int]] = []
         for name, function in functions:
             options = function.options
@@ -364,6 +389,25 @@ class _Linker:
                 step.fetches.append((key[2].encode(), position))
                 if position in self._memories:
                     step.memories.append((self._memories.index(position), position))
+
+
+def _lowered(plan: Plan) -> Iterable[Lowered]:
+    for step in plan.steps:
+        for instance in step.arguments.values():
+            for definition in instance.values() if not isinstance(instance, int) else ():
+                if isinstance(definition, Lowered):
+                    yield definition
+
+
+def _is_plain_call(definition: Lowered) -> bool:
+    """Whether this is a call to another component instance that WebAssembly can make alone."""
+    function = definition.function
+    return (
+        isinstance(function, LiftedFunc)
+        and function.place != definition.place
+        and function.options.post_return is None
+        and is_plain(function.type)
+    )
 
 
 def _functions(exports: dict[str, Export], prefix: str = "") -> Iterable[tuple[str, LiftedFunc]]:

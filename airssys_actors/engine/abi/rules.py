@@ -14,6 +14,7 @@ __all__ = (
     "PACKERS",
     "as_bytes",
     "bad_case",
+    "bad_char",
     "canonical_nans",
     "char_code",
     "fill_window",
@@ -45,10 +46,14 @@ def out_of_range(value: object, kind: str) -> ValueError:
     return ValueError(f"{value!r} is not a {kind}")
 
 
+def bad_char(code: int) -> GuestTrap:
+    return GuestTrap(f"invalid char {code:#x}")
+
+
 def to_char(code: int) -> str:
     """A ``char`` from its code: any Unicode scalar value."""
     if code >= 0x110000 or 0xD800 <= code <= 0xDFFF:
-        raise GuestTrap(f"invalid char {code:#x}")
+        raise bad_char(code)
     return chr(code)
 
 
