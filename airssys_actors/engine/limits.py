@@ -8,6 +8,7 @@ __all__ = ("InstanceLimits",)
 
 _KIB = 1024
 _MIB = 1024 * _KIB
+_MOST_BYTES = (1 << 28) - 1  # of one string or list, by the canonical ABI
 
 
 class InstanceLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,7 +25,12 @@ class InstanceLimits(msgspec.Struct, frozen=True, kw_only=True):
     guest_time_s: float | None = None
     """Computing time of one call; waiting in host functions costs none."""
     string_bytes: int = _MIB
+    """One string, as ``list_bytes`` one list; whatever is given, no more than the canonical ABI's 2**28 - 1."""
     list_bytes: int = _MIB
     elements: int = 16_384
     handles: int = 4_096
     """Handles of resources that the guest holds at once; in a composed component, each component in it."""
+
+    def __post_init__(self) -> None:
+        for name in ("string_bytes", "list_bytes"):
+            msgspec.structs.force_setattr(self, name, min(getattr(self, name), _MOST_BYTES))
