@@ -28,6 +28,7 @@ __all__ = (
     "SpawnRefused",
     "StateFolderBusy",
     "TrapsNotCaught",
+    "ValueMisfit",
     "WitInvalid",
 )
 
@@ -116,6 +117,22 @@ class GuestTimeExceeded(GuestError):
     def __init__(self, name: str, limit_s: float) -> None:
         self.name, self.limit_s = name, limit_s
         super().__init__(f"{name} computed for more than {limit_s:g} s and was stopped")
+
+
+class ValueMisfit(AirssysError, ValueError):
+    """Raised when a host's value does not fit the type it has to become.
+
+    ``what`` is "parameter" with its name, for an argument of a call, or "result": then it is the cause of a trap.
+    """
+
+    def __init__(self, what: str, reason: str, cause: Exception) -> None:
+        self.what, self.reason = what, reason
+        super().__init__(f"{what}: {reason}")
+        self.__cause__ = cause
+
+    @property
+    def is_argument(self) -> bool:
+        return self.what != "result"
 
 
 class InstanceConsumed(AirssysError):

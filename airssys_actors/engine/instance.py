@@ -210,7 +210,8 @@ class Instance:
             GuestExit: the guest ended itself; the instance is consumed.
             InstanceConsumed: it was consumed before, or closed meanwhile.
             ExportMissing: there is no such function.
-            TypeError, ValueError and the like: an argument does not fit; nothing was called.
+            ValueMisfit: an argument does not fit its type. The function was not called; if the misfit lies deep in a
+                list, so that the guest had begun to allocate, the instance is consumed.
         """
         found = self._component.calls.get(name)
         if found is None:

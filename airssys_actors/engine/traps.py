@@ -8,7 +8,7 @@ from __future__ import annotations
 import ctypes
 
 from airssys_actors.engine import ffi
-from airssys_actors.errors import GuestTrap
+from airssys_actors.errors import GuestTrap, ValueMisfit
 
 __all__ = ("GuestExit", "take_error", "take_trap", "trap_from")
 
@@ -44,8 +44,8 @@ def take_trap(trap: int) -> tuple[str, str]:
 def trap_from(error: int | None, trap: int | None, cause: BaseException | None) -> BaseException:
     """Turn what wasmtime handed back into the exception to raise; frees both.
 
-    ``cause`` is what a host function or the canonical ABI raised during the call, if anything did. A ``GuestTrap`` or
-    ``GuestExit`` is the outcome itself; anything else is chained to a trap.
+    ``cause`` is what a host function or the canonical ABI raised during the call, if anything did. A ``GuestTrap``, a
+    ``GuestExit`` or an argument that does not fit is the outcome itself; anything else is chained to a trap.
     """
     text, code = "", ""
     if trap:
@@ -53,6 +53,8 @@ def trap_from(error: int | None, trap: int | None, cause: BaseException | None) 
     if error:
         text = take_error(error) if not text else (take_error(error), text)[1]
     if isinstance(cause, GuestTrap | GuestExit) or (cause is not None and not isinstance(cause, Exception)):
+        return cause
+    if isinstance(cause, ValueMisfit) and cause.is_argument:
         return cause
     if cause is not None:
         failure = GuestTrap(f"a host function failed: {type(cause).__name__}", text)

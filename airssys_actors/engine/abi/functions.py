@@ -17,6 +17,7 @@ from airssys_actors.engine.abi.layout import Signature, allocates, contains, sig
 from airssys_actors.engine.abi.lift import Lifter
 from airssys_actors.engine.abi.lower import Lowerer
 from airssys_actors.engine.abi.memory_source import Handles, Slots
+from airssys_actors.engine.abi.misfit import MISFITS, misfit
 from airssys_actors.engine.abi.passing import (
     lift_parameters,
     lift_result,
@@ -53,6 +54,8 @@ _COMMON: dict[str, Any] = {
     **rules.PACKERS,
     **{name: getattr(rules, name) for name in rules.__all__ if name != "PACKERS"},
     "BorrowScope": BorrowScope,
+    "MISFITS": MISFITS,
+    "misfit": misfit,
     "Ok": Ok,
     "Err": Err,
     "Some": Some,
@@ -116,10 +119,11 @@ def host_code(kind: FuncType, caller: Side, waits: bool, name: str) -> HostCode:
         constants, caller.memory, caller.encoding, Slots(RAW, 2 * RAW if glued else 0), Handles(caller.place)
     )
     lower_result(lowerer, kind, shape)
+    expected = [("result", kind.result)] if kind.result is not None else []
     source = "def bind(border, function):\n    views = border.views\n"
     if glued:
         source += "    def finish(cur, W, ret, result):\n"
-        source += f"        mem = cur.mem{caller.memory}\n{lowerer.text(8)}"
+        source += f"        mem = cur.mem{caller.memory}\n{lowerer.explained(8, expected, ['result'])}"
         if not generates:
             source += "        W.u32[0] = 0\n"
     source += (
@@ -134,7 +138,7 @@ def host_code(kind: FuncType, caller: Side, waits: bool, name: str) -> HostCode:
         f"            result = function(cur.owner{arguments})\n"
     )
     if not glued:
-        source += lowerer.text(12)
+        source += lowerer.explained(12, expected, ["result"])
     else:
         if waits:
             source += (
@@ -179,8 +183,9 @@ def export_code(kind: FuncType, callee: Side, post_return: bool, name: str) -> E
     lowerer = Lowerer(constants, callee.memory, callee.encoding, slots, Handles(callee.place, gives=True))
     lowerer.emit(f"mem = cur.mem{callee.memory}")
     lower_parameters(lowerer, kind, shape, names)
+    expected = [(f"parameter {name}", param) for name, param in kind.params]
     head = ", S" if generates else ", W"
-    source = f"def write(cur{head}{''.join(f', {each}' for each in names)}):\n{lowerer.text(4)}"
+    source = f"def write(cur{head}{''.join(f', {each}' for each in names)}):\n{lowerer.explained(4, expected, names)}"
     slots = Slots(_VAL, _VAL_OF + _VAL * len(shape.params)) if direct else Slots(RAW, 0)
     lifter = Lifter(constants, callee.memory, callee.encoding, slots, Handles(callee.place))
     lifter.emit(f"mem = cur.mem{callee.memory}; cur.leaves = cur.elements; cur.bytes_left = cur.memory_bytes")

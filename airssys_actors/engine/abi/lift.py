@@ -145,7 +145,12 @@ class Lifter(MemorySource):
         self.emit(f"if {length} > cur.string_bytes: raise cur.too_large('string', {length}, cur.string_bytes)")
         self.bounds(pointer, length, width)
         self.emit(f"cur.charge_bytes({length})")
-        self.emit(f"{result} = str(mem[{pointer}:{pointer} + {length}], {codec!r})")
+        line = f"{result} = str(mem[{pointer}:{pointer} + {length}], {codec!r})"
+        if codec == "latin-1":  # every byte is a character
+            self.emit(line)
+        else:
+            self.emit(f"try: {line}")
+            self.emit("except UnicodeDecodeError as broken: raise bad_text(broken) from None")
 
     def _list(self, element: ValType, pointer: str, count: str) -> str:
         width, result = size(element), self.fresh()

@@ -7,7 +7,7 @@ stays on the guest's stack meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from airssys_actors.engine.abi.layout import (
     NUMBERS,
@@ -33,6 +33,7 @@ from airssys_actors.engine.types import (
     Own,
     Primitive,
     Result,
+    Tuple,
     ValType,
 )
 
@@ -44,6 +45,16 @@ _WORD_OF = {"s8": "i32", "s16": "i32", "s32": "i32", "u64": "u64", "s64": "i64",
 class Lowerer(MemorySource):
     """Each method emits the code that writes one value; ``value`` is an expression that is read once."""
 
+    def explained(self, indent: int, expected: Sequence[tuple[str, ValType]], values: Sequence[str]) -> str:
+        """The whole text, with what a value that does not fit raises made clear. ``values``: their names, in order."""
+        if not expected:
+            return self.text(indent)
+        margin, names = " " * indent, "".join(f"{value}, " for value in values)
+        return (
+            f"{margin}try:\n{self.text(indent + 4)}"
+            f"{margin}except MISFITS as failure: raise misfit(failure, {self.constant(tuple(expected))}, ({names}))\n"
+        )
+
     def flat(self, kind: ValType, value: str, indices: list[int], cores: list[CoreType]) -> None:
         """Lower into core values; takes its share of ``indices`` and of their ``cores`` off the front."""
         if isinstance(kind, Primitive) and kind.name != "string":
@@ -53,7 +64,7 @@ class Lowerer(MemorySource):
             self._put(indices, cores, "u32", pointer)
             self._put(indices, cores, "u32", length)
         elif (fields := fields_of(kind)) is not None:
-            whole = self._named(value)
+            whole = self._whole(kind, value, len(fields))
             for name, field in fields:
                 self.flat(field, f"{whole}[{name!r}]", indices, cores)
         elif cases_of(kind) is not None:
@@ -80,7 +91,7 @@ class Lowerer(MemorySource):
             start, length = self._sequence(kind, value)
             self.emit(f"p_II(mem, {at}, {start}, {length})")
         elif (fields := fields_of(kind)) is not None:
-            whole = self._named(value)
+            whole = self._whole(kind, value, len(fields))
             for name, field in fields:
                 offset = align_to(offset, alignment(field))
                 self.store(field, f"{whole}[{name!r}]", pointer, offset)
@@ -113,9 +124,15 @@ class Lowerer(MemorySource):
         self.emit(f"{name} = {value}")
         return name
 
+    def _whole(self, kind: ValType, value: str, count: int) -> str:
+        whole = self._named(value)
+        if isinstance(kind, Tuple):
+            self.emit(f"if type({whole}) is not tuple or len({whole}) != {count}: {whole} = as_tuple({whole}, {count})")
+        return whole
+
     def _scalar(self, name: str, value: str) -> str:
         if name == "bool":
-            return f"1 if {value} else 0"
+            return f"BOOLS[{value}]"
         if name == "char":
             return f"char_code({value})"
         if name in ("u8", "s8", "u16", "s16"):
@@ -123,7 +140,10 @@ class Lowerer(MemorySource):
             low, high = SCALARS[name].low, SCALARS[name].high
             self.emit(f"if not {low} <= {number} <= {high}: raise out_of_range({number}, {name!r})")
             return number
-        if name in ("f32", "f64"):
+        if name == "f32":
+            number = self._named(value)
+            return f"{number} if -F32_END < {number} < F32_END else odd_f32({number})"
+        if name == "f64":
             number = self._named(value)
             return f"{number} if {number} == {number} else NAN"
         return value
@@ -131,7 +151,7 @@ class Lowerer(MemorySource):
     def _word(self, kind: ValType, value: str) -> str:
         if isinstance(kind, Flags):
             bits = self.constant({label: 1 << bit for bit, label in enumerate(kind.labels)})
-            return f"sum([{bits}[l] for l in set({value})])"
+            return f"flag_bits({bits}, {value})"
         assert isinstance(kind, Own | Borrow)
         return self.handles.lower(isinstance(kind, Own), value, self.constant(kind.resource))
 
@@ -183,16 +203,19 @@ class Lowerer(MemorySource):
                 self.emit(f"{pointer} = {again}")
                 self.emit(f"mem[{pointer}:{pointer} + {count}] = {items}")
             return pointer, count
-        self.emit(f"{count} = len({items})")
-        pointer = self._allocate(align, length)
-        if name in NUMBERS:
-            self.emit(f"pack_numbers(mem, {pointer}, {SCALARS[name].code!r}, {width}, {items})")
-        else:
+        if name in NUMBERS:  # packed first: what does not fit is found before the guest has allocated
+            self.emit(f"{items} = pack_numbers({SCALARS[name].code!r}, {width}, {items})")
+            self.emit(f"{count} = len({items}) // {width}")
+            pointer = self._allocate(align, length)
+            self.emit(f"mem[{pointer}:{pointer} + {length}] = {items}")
+        else:  # a copy: while the guest allocates, other code of the host may change the list
+            self.emit(f"{items} = as_list({items}); {count} = len({items})")
+            pointer = self._allocate(align, length)
             at, item = self.fresh(), self.fresh()
-            self.emit(f"{at} = {pointer}")
-            with self.block(f"for {item} in {items}:"):
+            with self.block(
+                f"for {at}, {item} in zip(range({pointer}, {pointer} + {length}, {width}), {items}, strict=True):"
+            ):
                 self.store(element, item, at, 0)
-                self.emit(f"{at} += {width}")
         return pointer, count
 
     def _match(
@@ -207,11 +230,15 @@ class Lowerer(MemorySource):
         if isinstance(kind, Enum):
             discriminate(f"{self.constant({label: number for number, (label, _) in enumerate(cases)})}[{chosen}]")
             return
+        if not isinstance(kind, Option | Result):
+            self.emit(f"if type({chosen}) is not tuple or len({chosen}) != 2: {chosen} = as_tuple({chosen}, 2)")
         word = "if"
         for number, (label, payload) in enumerate(cases):
             if isinstance(kind, Option):
                 test = f"{chosen} is {'not ' if number else ''}None"
-                inner = f"{chosen}.value" if isinstance(kind.payload, Option) else chosen
+                inner = chosen
+                if number and isinstance(kind.payload, Option):
+                    test, inner = f"type({chosen}) is Some", f"{chosen}.value"
             elif isinstance(kind, Result):
                 test, inner = f"type({chosen}) is {'Err' if number else 'Ok'}", f"{chosen}.value"
             else:
@@ -220,5 +247,7 @@ class Lowerer(MemorySource):
                 discriminate(str(number))
                 if payload is not None:
                     write_payload(payload, inner)
+                elif not isinstance(kind, Option):
+                    self.emit(f"if {inner} is not None: raise out_of_range({inner}, 'payload of this case')")
             word = "elif"
         self.emit(f"else: raise out_of_range({chosen}, 'case of this type')")
