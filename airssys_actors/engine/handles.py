@@ -20,7 +20,7 @@ __all__ = ("BorrowScope", "HandleTable")
 class BorrowScope:
     """One call into a component instance: what it was lent and has still to drop, and what its caller lent to it.
 
-    ``given`` lists the handles that the host's arguments became, until the call ends.
+    ``given`` lists the handles that the host's arguments became, until the call ends; 0 for what was lent to its maker.
     """
 
     __slots__ = ("borrows", "given", "lenders")
@@ -155,6 +155,8 @@ class HandleTable:
 
     def give(self, thing: Any, resource: ResourceType, scope: BorrowScope) -> int:
         """``lower_own`` for an argument of the call of ``scope``, which may be undone."""
+        if resource.place is not None and any(lent is thing for _, _, lent in scope.given):
+            raise ValueError(f"{thing!r} is lent to the call that it is given away to")
         index = self.lower_own(thing, resource)
         scope.given.append((self, index, thing))
         return index
@@ -162,12 +164,13 @@ class HandleTable:
     def lower_borrow(self, thing: Any, resource: ResourceType, scope: BorrowScope) -> int:
         """Lend an argument to the call of ``scope``; it may be undone."""
         index = self.borrow(thing if resource.place is None else self.rep_of(thing, resource), resource, scope)
-        if resource.place != self._place:
-            scope.given.append((self, index, thing))
+        scope.given.append((self, index if resource.place != self._place else 0, thing))
         return index
 
     def undo(self, index: int, thing: Any) -> None:
-        """Take back a handle that was just made, for a call that does not take place."""
+        """Take back a handle that was just made, for a call that does not take place. 0: there is none to take back."""
+        if index == 0:
+            return
         entry = self._entries[index]
         assert entry is not None
         owned, _, resource, scope = entry

@@ -94,6 +94,19 @@ async def test_the_host_owns_what_a_guest_constructor_gave_it(
     assert await instance.call(f"{_COUNTERS}[static]counter.last-destroyed") == 42
 
 
+async def test_handles_that_were_handed_over_are_taken_back_when_a_later_argument_does_not_fit(
+    engine: Engine, guest: Callable[[str], Path], world: World
+) -> None:
+    instance = await _instance(engine, guest, world)
+    one = await instance.call(f"{_COUNTERS}[constructor]counter", 1)
+    for wrong in (None, 7, one):  # the last: given away twice
+        with pytest.raises((TypeError, ValueError)):
+            await instance.call(f"{_COUNTERS}merge", one, wrong)
+    two = await instance.call(f"{_COUNTERS}[constructor]counter", 2)
+    merged = await instance.call(f"{_COUNTERS}merge", one, two)
+    assert await instance.call(f"{_COUNTERS}peek", merged) == 3
+
+
 async def test_a_resource_that_was_given_away_or_dropped_cannot_be_used_again(
     engine: Engine, guest: Callable[[str], Path], world: World
 ) -> None:
