@@ -43,9 +43,10 @@ ANSWER_OK, ANSWER_INVALID, ANSWER_UNSUPPORTED, ANSWER_FAILED = b"o", b"i", b"u",
 
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
 _MOST_TEXT = 2_000
-# How wasmtime says that a feature is known and switched off, in the several voices of its parts.
+# How wasmtime says that a feature is switched off, or valid and not there, in the several voices of its parts.
 _SWITCHED_OFF = re.compile(
-    r"not enabled|not implemented|must be enabled|without the .{1,40} feature|requires? the .{1,60} feature"
+    r"not (?:enabled|active|implemented|supported)|must be enabled"
+    r"|without the .{1,40} feature|requires? the .{1,60} (?:feature|proposal)"
 )
 
 

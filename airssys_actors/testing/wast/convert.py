@@ -6,11 +6,14 @@ in halves, and halves of halves, so that the one is reported by its line and all
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from airssys_actors.testing.wast.forms import blank_all_but, top_level_forms
 from airssys_actors.testing.wast.script import Directive, Script, ScriptUnreadable, Unknown, parse_script
@@ -19,6 +22,9 @@ __all__ = ("Assembler", "read_script")
 
 _DEADLINE_S = 120.0
 _MOST_TEXT = 600
+_HEAD = re.compile(
+    r"\(\s*(?:component|module)\b(?:\s+(?:(?P<definition>definition)|instance)\b)?\s*(?P<name>\$[^\s()]+)?"
+)
 
 
 class Assembler:
@@ -42,9 +48,11 @@ class Assembler:
         Raises:
             ScriptUnreadable: there is no ``wasm-tools``.
         """
-        return self._run("json-from-wast", str(wast), "--wasm-dir", str(json.parent), "-o", str(json))
+        arguments = ("json-from-wast", str(wast), "--wasm-dir", str(json.parent), "-o", str(json))
+        # What is quoted in a script is judged by today's syntax; the script itself may be older.
+        return self._run(*arguments) and self._run(*arguments, older_syntax=True)
 
-    def _run(self, *arguments: str) -> str | None:
+    def _run(self, *arguments: str, older_syntax: bool = False) -> str | None:
         if self._program is None:
             raise ScriptUnreadable(
                 "wasm-tools is needed to read the text format and is not installed; "
@@ -52,7 +60,11 @@ class Assembler:
             )
         try:
             done = subprocess.run(
-                [self._program, *arguments], stdin=subprocess.DEVNULL, capture_output=True, timeout=_DEADLINE_S
+                [self._program, *arguments],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=_DEADLINE_S,
+                env={**os.environ, "WAST_STRICT_COMPONENT_INDICES": "0"} if older_syntax else None,
             )
         except subprocess.TimeoutExpired:
             return f"wasm-tools took longer than {_DEADLINE_S:g} s"
@@ -98,10 +110,19 @@ class _Halves:
     def directives(self, forms: Sequence[tuple[int, int]], reason: str) -> list[Directive]:
         """``reason`` is why ``forms`` are not understood together."""
         if len(forms) == 1:
-            line = self._text.count("\n", 0, forms[0][0]) + 1
-            return [Unknown(line, f"wasm-tools does not understand this directive: {reason}")]
+            return [self._unknown(*forms[0], reason)]
         middle = len(forms) // 2
         return [each for half in (forms[:middle], forms[middle:]) for each in self._convert(half)]
+
+    def _unknown(self, start: int, end: int, reason: str) -> Unknown:
+        line = self._text.count("\n", 0, start) + 1
+        reason = f"wasm-tools does not understand this directive: {reason}"
+        head = _HEAD.match(self._text, start, end)
+        if head is None:
+            return Unknown(line, reason)
+        name = head["name"]
+        makes: Literal["definition", "instance"] = "definition" if head["definition"] else "instance"
+        return Unknown(line, reason, makes, name[1:] if name else None)
 
     def _convert(self, forms: Sequence[tuple[int, int]]) -> list[Directive]:
         self._count += 1

@@ -6,11 +6,21 @@ Each script has a host of its own, so that the counts start at zero.
 
 from __future__ import annotations
 
-import asyncio
+from typing import Final
 
 from airssys_actors.engine.host import HostFunction, HostInterface
 
 __all__ = ("Host", "HostResource")
+
+# The instance declares no types: the scripts call its parameters by several names, and wasmtime compares no names here.
+_WIT: Final = """
+package test:scripts;
+
+world host {
+  import host-return-two: func() -> u32;
+  import host-echo-u32: func(v: u32) -> u32;
+}
+"""
 
 
 class HostResource:
@@ -36,9 +46,6 @@ class Host:
         functions = {
             "return-three": HostFunction(lambda _owner: 3),
             "return-hi": HostFunction(lambda _owner: "hi"),
-            "return-two-slowly": HostFunction(_two_slowly, waits=True),
-            "echo-slowly": HostFunction(_echo_slowly, waits=True),
-            "never-return": HostFunction(_never, waits=True),
             "[constructor]resource1": HostFunction(lambda _owner, rep: HostResource(rep)),
             "[static]resource1.assert": HostFunction(_check),
             "[static]resource1.last-drop": HostFunction(lambda _owner: self.last_drop),
@@ -46,7 +53,6 @@ class Host:
             "[method]resource1.simple": HostFunction(_check),
             "[method]resource1.take-borrow": HostFunction(lambda _owner, _one, _other: None),
             "[method]resource1.take-own": HostFunction(lambda _owner, _one, _other: None),
-            "[method]resource1.never-return": HostFunction(_never, waits=True),
         }
         resources = {"resource1": self._dropped, "resource2": None, "resource1-again": None}
         return (
@@ -57,6 +63,7 @@ class Host:
                     "host-return-two": HostFunction(lambda _owner: 2),
                     "host-echo-u32": HostFunction(lambda _owner, value: value),
                 },
+                wit=_WIT,
             ),
             HostInterface("host", (), functions, resources),
         )
@@ -70,17 +77,3 @@ class Host:
 def _check(_owner: object, resource: HostResource, rep: int) -> None:
     if resource.rep != rep:
         raise AssertionError(f"the script expects resource1 number {rep}; {resource} came")
-
-
-async def _two_slowly(_owner: object) -> int:
-    await asyncio.sleep(0)
-    return 2
-
-
-async def _echo_slowly(_owner: object, value: int) -> int:
-    await asyncio.sleep(0)
-    return value
-
-
-async def _never(_owner: object, *_: object) -> None:
-    await asyncio.get_running_loop().create_future()

@@ -171,8 +171,9 @@ class Runner:
                 return await self._assert_uninstantiable(directive)
             case s.Thread() | s.Wait():
                 raise _Refused(f"threads ({directive.kind})")
-            case s.Unknown(reason=reason):
-                raise Mismatch(reason)
+            case s.Unknown():
+                self._forget(directive)
+                raise Mismatch(directive.reason)
         return None
 
     # -- components and their instances
@@ -211,6 +212,14 @@ class Runner:
             self._now(directive.instance, _Broken(directive.line, failure))
             raise
         self._now(directive.instance, live)
+
+    def _forget(self, unknown: s.Unknown) -> None:
+        """Let nothing that was made before stand for what an unknown directive would have made."""
+        broken = _Broken(unknown.line, Mismatch(unknown.reason))
+        if unknown.makes == "instance":
+            self._now(unknown.name, broken)
+        elif unknown.makes == "definition":
+            self._definitions[unknown.name] = self._definitions[None] = broken
 
     def _now(self, name: str | None, live: _Live | _Broken) -> None:
         self._current = live

@@ -179,10 +179,16 @@ class Wait(_Directive, tag="wait", kw_only=True, frozen=True):
 
 
 class Unknown(msgspec.Struct, frozen=True):
-    """A directive that cannot be carried out, because it was not understood."""
+    """A directive that cannot be carried out, because it was not understood.
+
+    ``makes`` says what it would have made, and ``name`` under which name: what comes later must not take for it what
+    was there before.
+    """
 
     line: int
     reason: str
+    makes: Literal["definition", "instance"] | None = None
+    name: str | None = None
 
 
 _Known: TypeAlias = (
@@ -216,6 +222,15 @@ class _Outer(msgspec.Struct, frozen=True):
 class _Head(msgspec.Struct, frozen=True):
     type: str = "(without a type)"
     line: int = 0
+    name: str | None = None
+    instance: str | None = None
+
+
+_MAKES: dict[str, Literal["definition", "instance"]] = {
+    "module": "instance",
+    "module_instance": "instance",
+    "module_definition": "definition",
+}
 
 
 class Script(msgspec.Struct, frozen=True):
@@ -249,5 +264,6 @@ def _directive(raw: msgspec.Raw) -> Directive:
             head = msgspec.json.decode(raw, type=_Head)
         except msgspec.DecodeError:
             head = _Head()
-        return Unknown(head.line, f"the directive {head.type} is not understood: {error}")
+        reason = f"the directive {head.type} is not understood: {error}"
+        return Unknown(head.line, reason, _MAKES.get(head.type), head.instance or head.name)
     return known

@@ -13,3 +13,8 @@
 (invoke "f")
 (thread $t (invoke "f"))
 (wait $t)
+(component definition (import "a" (implements "a:b/c") (instance)))
+(component (component (export "c")))
+(component (import "f" (func $f)) (export "g" (func $f)))
+(component (core type (shared (func))))
+(assert_invalid (component (import "v" (value u8)) (export "f" (func 0))) "unknown function")
