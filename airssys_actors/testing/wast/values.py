@@ -126,8 +126,8 @@ def _python_of(constant: c.Const, kind: ValType, where: str) -> Any:
                 return None
             value = _python_of(constant.value, payload, f"{where}.some")
             return Some(value) if isinstance(payload, Option) else value
-        case c.ResultConst(), Result():
-            is_ok, given, payload = _result_case(constant, kind, where)
+        case c.ResultConst() as one, Result() as either:
+            is_ok, given, payload = _result_case(one, either, where)
             inner = None if given is None or payload is None else _python_of(given, payload, where)
             return Ok(inner) if is_ok else Err(inner)
         case _:
@@ -162,8 +162,8 @@ def _compare(constant: c.Const, kind: ValType, actual: Any, where: str) -> None:
                 _compare(pick.payload, payload, actual[1], f"{where}.{pick.case}")
         case c.OptionConst(), Option(payload):
             _compare_option(constant, payload, actual, where)
-        case c.ResultConst(), Result():
-            is_ok, given, payload = _result_case(constant, kind, where)
+        case c.ResultConst() as one, Result() as either:
+            is_ok, given, payload = _result_case(one, either, where)
             if not isinstance(actual, Ok if is_ok else Err):
                 raise Mismatch(f"{where}: {'ok' if is_ok else 'err'} is expected; {shown(actual)} came")
             if given is not None and payload is not None:

@@ -24,6 +24,7 @@
 (assert_unlinkable
   (component (import "host" (instance (export "not-there" (func)))))
   "was not found in the linker")
+(assert_unlinkable (component (import "host-return-two" (func (result string)))) "type mismatch with results")
 
 (component quote "(core module)")
 (component binary "\00asm\0d\00\01\00")
