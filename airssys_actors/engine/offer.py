@@ -112,10 +112,7 @@ class Offer:
             return None
         ours, theirs = type_text(wanted), type_text(offered)
         both = f"the component wants {_kind(wanted)}{ours}, the host offers {_kind(offered)}{theirs}"
-        if not parting.path and ours != theirs:
-            return both
-        place = f" at {', '.join(parting.path)}" if parting.path else ""
-        return f"{both}; they part{place}: {parting.wanted} and {parting.offered}"
+        return both if not parting.path and ours != theirs else f"{both}; {parting}"
 
     def _same_resource(self, wanted: ResourceType, offered: ResourceType) -> bool:
         return self._identity(wanted) == self._identity(offered)

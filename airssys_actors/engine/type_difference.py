@@ -8,7 +8,8 @@ places would go unnoticed otherwise. Resources are compared by where they come f
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple, TypeAlias
+from itertools import zip_longest
+from typing import NamedTuple, TypeAlias, assert_never
 
 from airssys_actors.engine.type_text import type_text
 from airssys_actors.engine.types import (
@@ -19,6 +20,7 @@ from airssys_actors.engine.types import (
     ListOf,
     Option,
     Own,
+    Primitive,
     Record,
     ResourceType,
     Result,
@@ -40,6 +42,10 @@ class Parting(NamedTuple):
     wanted: str
     offered: str
 
+    def __str__(self) -> str:
+        place = f" at {', '.join(self.path)}" if self.path else ""
+        return f"they part{place}: {self.wanted} and {self.offered}"
+
 
 def difference(wanted: AnyType, offered: AnyType, same: SameResource) -> Parting | None:
     """Find the first place where a component's type and the host's part; None if they are equal."""
@@ -49,74 +55,70 @@ def difference(wanted: AnyType, offered: AnyType, same: SameResource) -> Parting
 def _differences(
     wanted: AnyType | None, offered: AnyType | None, same: SameResource, path: tuple[str, ...]
 ) -> Iterator[Parting]:
-    if wanted is None and offered is None:
+    if isinstance(wanted, ResourceType) and isinstance(offered, ResourceType):
+        if not same(wanted, offered):
+            yield Parting(path, _origin(wanted), _origin(offered))
         return
-    if wanted is None or offered is None or type(wanted) is not type(offered):
+    if type(wanted) is not type(offered) or (isinstance(wanted, Primitive) and wanted != offered):
         yield Parting(path, _text(wanted), _text(offered))
         return
-    match wanted, offered:
-        case (Own(mine) | Borrow(mine), Own(yours) | Borrow(yours)):
-            yield from _differences(mine, yours, same, path)
-        case (ResourceType(), ResourceType()):
-            if not same(wanted, offered):
-                yield Parting(path, _origin(wanted), _origin(offered))
-        case (Enum(ours), Enum(theirs)) | (Flags(ours), Flags(theirs)):
-            yield from _label_differences(ours, theirs, "label", path)
-        case (Record(), Record()) | (Variant(), Variant()) | (FuncType(), FuncType()):
-            yield from _part_differences(wanted, offered, same, path)
-            if isinstance(wanted, FuncType) and isinstance(offered, FuncType):
-                yield from _differences(wanted.result, offered.result, same, (*path, "the result"))
-        case (ListOf(mine), ListOf(yours)):
-            yield from _differences(mine, yours, same, (*path, "the list's element"))
-        case (Option(mine), Option(yours)):
-            yield from _differences(mine, yours, same, (*path, "the option's payload"))
-        case (Result(), Result()):
-            yield from _differences(wanted.ok, offered.ok, same, (*path, "ok"))
-            yield from _differences(wanted.error, offered.error, same, (*path, "error"))
-        case (Tuple(ours), Tuple(theirs)):
-            if len(ours) != len(theirs):
-                yield Parting(path, *(f"{len(each)} element{'s'[: len(each) - 1]}" for each in (ours, theirs)))
-                return
-            for number, (mine, yours) in enumerate(zip(ours, theirs, strict=True), 1):
-                yield from _differences(mine, yours, same, (*path, f"element {number}"))
-        case _:
-            if wanted != offered:
-                yield Parting(path, _text(wanted), _text(offered))
+    ours, theirs = _shape(wanted), _shape(offered)
+    if ours.labels != theirs.labels:
+        yield _label_parting(ours, theirs, path)
+    elif len(ours.inside) != len(theirs.inside):
+        yield Parting(path, *(f"{len(each.inside)} element{'s'[: len(each.inside) - 1]}" for each in (ours, theirs)))
+    else:
+        for (place, mine), (_, yours) in zip(ours.inside, theirs.inside, strict=True):
+            yield from _differences(mine, yours, same, (*path, place) if place else path)
 
 
-def _part_differences(
-    wanted: AnyType, offered: AnyType, same: SameResource, path: tuple[str, ...]
-) -> Iterator[Parting]:
-    what, mine = _named_parts(wanted)
-    _, yours = _named_parts(offered)
-    yield from _label_differences(tuple(name for name, _ in mine), tuple(name for name, _ in yours), what, path)
-    for number, ((name, ours), (_, theirs)) in enumerate(zip(mine, yours, strict=True), 1):
-        place = f"parameter {number} `{name}`" if what == "parameter" else f"{what} `{name}`"
-        yield from _differences(ours, theirs, same, (*path, place))
+class _Shape(NamedTuple):
+    """What a type is made of: labels of a kind, and the types inside with their places."""
+
+    what: str = ""
+    labels: tuple[str, ...] = ()
+    inside: Sequence[tuple[str, AnyType | None]] = ()
 
 
-def _named_parts(type_: AnyType) -> tuple[str, Sequence[tuple[str, ValType | None]]]:
+def _shape(type_: AnyType | None) -> _Shape:
     match type_:
-        case FuncType(parameters):
-            return "parameter", parameters
+        case None | Primitive() | ResourceType():
+            return _Shape()
+        case FuncType(params, result):
+            inside: list[tuple[str, AnyType | None]] = [
+                (f"parameter {number} `{name}`", each) for number, (name, each) in enumerate(params, 1)
+            ]
+            return _Shape("parameter", tuple(name for name, _ in params), [*inside, ("the result", result)])
         case Record(fields):
-            return "field", fields
+            return _Shape(
+                "field", tuple(name for name, _ in fields), [(f"field `{name}`", each) for name, each in fields]
+            )
         case Variant(cases):
-            return "case", cases
-    raise TypeError(f"{type(type_).__name__} has no named parts")
+            return _Shape("case", tuple(name for name, _ in cases), [(f"case `{name}`", each) for name, each in cases])
+        case Enum(labels) | Flags(labels):
+            return _Shape("label", labels)
+        case ListOf(element):
+            return _Shape(inside=[("the list's element", element)])
+        case Option(payload):
+            return _Shape(inside=[("the option's payload", payload)])
+        case Result(ok, error):
+            return _Shape(inside=[("ok", ok), ("error", error)])
+        case Tuple(elements):
+            return _Shape(inside=[(f"element {number}", each) for number, each in enumerate(elements, 1)])
+        case Own(resource) | Borrow(resource):
+            return _Shape(inside=[("", resource)])
+        case _:
+            assert_never(type_)
 
 
-def _label_differences(
-    ours: tuple[str, ...], theirs: tuple[str, ...], what: str, path: tuple[str, ...]
-) -> Iterator[Parting]:
-    if ours == theirs:
-        return
-    for number in range(max(len(ours), len(theirs))):
-        mine = f"`{ours[number]}`" if number < len(ours) else "no such"
-        yours = f"`{theirs[number]}`" if number < len(theirs) else "no such"
-        if mine != yours:
-            yield Parting((*path, f"{what} {number + 1}"), mine, yours)
-            return
+def _label_parting(ours: _Shape, theirs: _Shape, path: tuple[str, ...]) -> Parting:
+    number, pair = next(
+        (number, pair)
+        for number, pair in enumerate(zip_longest(ours.labels, theirs.labels), 1)
+        if pair[0] != pair[1]
+    )  # fmt: skip
+    mine, yours = ("no such" if label is None else f"`{label}`" for label in pair)
+    return Parting((*path, f"{ours.what} {number}"), mine, yours)
 
 
 def _text(type_: AnyType | None) -> str:
