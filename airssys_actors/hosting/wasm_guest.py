@@ -16,13 +16,16 @@ from airssys_actors.actors.component_actor import GuestEnded
 from airssys_actors.actors.message import Message, Payload
 from airssys_actors.engine.component import Component
 from airssys_actors.engine.cpu import CpuAccount
+from airssys_actors.engine.host import OWN_PACKAGES
 from airssys_actors.engine.instance import Instance
 from airssys_actors.engine.limits import InstanceLimits
 from airssys_actors.engine.traps import GuestExit
-from airssys_actors.engine.types import FuncType, ListOf, Option, Primitive, Record, Result, Variant
+from airssys_actors.engine.type_difference import difference
+from airssys_actors.engine.type_text import type_text
 from airssys_actors.engine.values import Err
 from airssys_actors.errors import CallTimeout, ExportMissing, HandlerError
 from airssys_actors.files.space import FileSpace
+from airssys_actors.interfaces.actor import ACTOR_VERSIONS
 from airssys_actors.interfaces.actor.payloads import payload_from_wit, payload_to_wit
 from airssys_actors.interfaces.guest import Account, Guest, Messenger
 from airssys_actors.interfaces.guest_log import LogSink
@@ -30,12 +33,8 @@ from airssys_actors.storage.store import Storage
 
 __all__ = ("HANDLE", "WasmGuest", "WasmGuestFactory", "require_handler")
 
-HANDLE = "airssys:actor/handler@0.1.0#handle"
-
-_STRING = Primitive("string")
-_PAYLOAD = Variant((("text", _STRING), ("binary", ListOf(Primitive("u8")))))
-_MESSAGE = Record((("sender", Option(_STRING)), ("body", _PAYLOAD)))
-_HANDLED = Result(Option(_PAYLOAD), _STRING)
+_HANDLER = "airssys:actor/handler"
+HANDLE = f"{_HANDLER}@0.1.0#handle"
 
 
 def require_handler(component: Component, name: str) -> None:
@@ -51,12 +50,17 @@ def require_handler(component: Component, name: str) -> None:
             f"{name} is no actor: it does not export {HANDLE}; it exports {others}. "
             f"Build it against the world airssys:actor/actor"
         )
-    if tuple(kind for _, kind in exported.params) != (_MESSAGE,) or exported.result != _HANDLED:
-        raise ExportMissing(f"{name} exports {HANDLE}, but of another type: {_show(exported)}")
+    # Here, as in ``HostInterface``: who runs no component needs no reader.
+    from airssys_actors.engine.wit.packages import read_wit
 
-
-def _show(kind: FuncType) -> str:
-    return f"({', '.join(str(each) for _, each in kind.params)}) -> {kind.result}"
+    ours = read_wit(OWN_PACKAGES).interface(_HANDLER, ACTOR_VERSIONS).functions["handle"]
+    # Our handler has no resources: of any two, none is the same.
+    parting = difference(exported, ours, lambda theirs, ours: False)
+    if parting is not None:
+        raise ExportMissing(
+            f"{name} exports {HANDLE} with another type: it is {type_text(exported)}, "
+            f"the host calls {type_text(ours)}; {parting}. Build it against the world airssys:actor/actor"
+        )
 
 
 class WasmGuest:
