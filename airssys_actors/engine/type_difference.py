@@ -55,11 +55,13 @@ def difference(wanted: AnyType, offered: AnyType, same: SameResource) -> Parting
 def _differences(
     wanted: AnyType | None, offered: AnyType | None, same: SameResource, path: tuple[str, ...]
 ) -> Iterator[Parting]:
+    if wanted == offered:
+        return
     if isinstance(wanted, ResourceType) and isinstance(offered, ResourceType):
         if not same(wanted, offered):
             yield Parting(path, _origin(wanted), _origin(offered))
         return
-    if type(wanted) is not type(offered) or (isinstance(wanted, Primitive) and wanted != offered):
+    if type(wanted) is not type(offered) or isinstance(wanted, Primitive):
         yield Parting(path, _text(wanted), _text(offered))
         return
     ours, theirs = _shape(wanted), _shape(offered)

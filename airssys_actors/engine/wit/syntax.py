@@ -17,7 +17,6 @@ __all__ = (
     "Name",
     "NamedPart",
     "PackageName",
-    "PackageSyntax",
     "TypeSyntax",
     "Use",
     "WorldSyntax",
@@ -31,8 +30,7 @@ class Name(NamedTuple):
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class TypeSyntax:
+class TypeSyntax(NamedTuple):
     """A type where it is used. ``name``: a primitive, a type's own name, or "list" and its like with ``arguments``.
 
     An argument of None is left out: ``result<_, u8>``. ``applied`` tells ``list<u8>`` from a type that is called list.
@@ -54,8 +52,7 @@ class NamedPart(NamedTuple):
 FunctionKind: TypeAlias = Literal["free", "method", "static", "constructor"]
 
 
-@dataclass(frozen=True, slots=True)
-class Function:
+class Function(NamedTuple):
     """A function; ``name`` is the resource's for a constructor."""
 
     kind: FunctionKind
@@ -64,8 +61,7 @@ class Function:
     result: TypeSyntax | None
 
 
-@dataclass(frozen=True, slots=True)
-class Definition:
+class Definition(NamedTuple):
     """A named type. ``parts`` has fields and cases, labels without a type; ``functions`` a resource's own."""
 
     kind: Literal["alias", "record", "variant", "enum", "flags", "resource"]
@@ -85,8 +81,7 @@ class PackageName(NamedTuple):
         return self.name if self.version is None else f"{self.name}@{self.version}"
 
 
-@dataclass(frozen=True, slots=True)
-class InterfacePath:
+class InterfacePath(NamedTuple):
     """Where an interface is: ``streams``, or ``wasi:io/streams@0.2.0`` with its package."""
 
     package: PackageName | None
@@ -94,8 +89,7 @@ class InterfacePath:
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(NamedTuple):
     """``use path.{name as local, ...}``."""
 
     path: InterfacePath
@@ -131,11 +125,3 @@ class FileSyntax:
     interfaces: list[InterfaceSyntax] = field(default_factory=list)
     worlds: list[WorldSyntax] = field(default_factory=list)
     nested: list[FileSyntax] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class PackageSyntax:
-    """All files of one package."""
-
-    name: PackageName
-    files: list[FileSyntax] = field(default_factory=list)
