@@ -6,7 +6,8 @@ refused as well: it could not be told from one that is used later.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from airssys_actors.engine.host import Dropped, HostFunction, HostInterface
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ("Offer",)
 
 _LONGEST_NAME = 200
+# No honest component imports as many functions; a hostile one may have a hundred thousand, of any length.
+_MOST_LINES = 1000
 
 
 class Offer:
@@ -38,15 +41,19 @@ class Offer:
 
         Raises ``WitInvalid`` if the WIT of an interface that the component imports is wrong.
         """
-        wrong = []
+        wrong = list(islice(self._all_wrong(plan), _MOST_LINES + 1))
+        if len(wrong) > _MOST_LINES:
+            wrong[-1] = f"and more: only the first {_MOST_LINES} are named"
+        if wrong:
+            raise ImportRefused(tuple(wrong))
+
+    def _all_wrong(self, plan: Plan) -> Iterator[str]:
         for (interface, name), wanted in plan.imports.items():
             if (reason := self._wrong(interface, name, wanted)) is not None:
-                wrong.append(f"{_full_name(interface, name)}: {reason}")
+                yield f"{_full_name(interface, name)}: {reason}"
         for (interface, name), type_ in plan.imported_types.items():
             if (reason := self._wrong_type(interface, name, type_)) is not None:
-                wrong.append(f"{_full_name(interface, name)}: {reason}")
-        if wrong:
-            raise ImportRefused(tuple(dict.fromkeys(wrong)))
+                yield f"{_full_name(interface, name)}: {reason}"
 
     def function(self, wanted: ImportedFunc) -> HostFunction:
         interface = self._find(wanted.interface)
@@ -103,8 +110,9 @@ class Offer:
         known = self._by_name.get(name)
         if not known:
             return "no such interface here" if wanted else f"no such {sort} here"
-        served = [each for candidate in known for each in candidate.versions]
-        return f"version {version or '(none)'} is not served; served: {', '.join(served) or 'without a version'}"
+        served = ", ".join(each for candidate in known for each in candidate.versions)
+        version = version[:_LONGEST_NAME] or "(none)"
+        return f"version {version} is not served; served: {served or 'without a version'}"
 
     def _parted(self, wanted: AnyType, offered: AnyType) -> str | None:
         parting = difference(wanted, offered, self._same_resource)

@@ -307,6 +307,13 @@ def test_large_type_of_a_component_is_cut_in_the_refusal() -> None:
     assert "..., the host offers func(p: u8)" in line
 
 
+def test_refusal_of_a_great_many_imports_is_bounded() -> None:
+    data = component("".join(f'(export "f{number}" (func))' for number in range(3000)))
+    lines = refusal(data)
+    assert len(lines) == 1001
+    assert lines[-1] == "and more: only the first 1000 are named"
+
+
 @pytest.mark.parametrize(
     ("wit", "text"),
     [
