@@ -3,8 +3,7 @@
 Every component goes through the product's own engine: its validator, its linker, its canonical ABI. Some rules, as
 wasmtime's runner has them too:
 
-- An instance is offered to later components under its name in the script and under what it is registered as. Its
-  functions are offered as host functions that call it, its resources as resources of the host.
+- An instance is offered to later components under its name in the script and under what it is registered as.
 - An instance that trapped is consumed. Calling it once more is the trap "cannot enter component instance", no other.
 - A component that is text in the JSON (``quote``) and that ``wasm-tools`` does not assemble is malformed by its word.
 - A component that the engine refuses by name (``ComponentUnsupported``) is refused, and so is all that depends on it.
@@ -18,12 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from airssys_actors.engine.component import Component
-from airssys_actors.engine.decoder import decode
 from airssys_actors.engine.engine import Engine
-from airssys_actors.engine.host import HostFunction, HostInterface
+from airssys_actors.engine.host import HostInterface
 from airssys_actors.engine.instance import Instance
 from airssys_actors.engine.limits import InstanceLimits
-from airssys_actors.engine.types import ResourceType
 from airssys_actors.errors import (
     AirssysError,
     CallTimeout,
@@ -36,6 +33,7 @@ from airssys_actors.errors import (
 )
 from airssys_actors.testing.wast import script as s
 from airssys_actors.testing.wast.convert import Assembler
+from airssys_actors.testing.wast.earlier import offer_of
 from airssys_actors.testing.wast.host import Host
 from airssys_actors.testing.wast.report import Finding, Verdict
 from airssys_actors.testing.wast.texts import CANNOT_ENTER, same_failure
@@ -264,7 +262,11 @@ class Runner:
         return _Live(data, component, instance)
 
     def _earlier(self) -> list[HostInterface]:
-        return [_offer_of(name, live) for name, live in self._instances.items() if isinstance(live, _Live)]
+        return [
+            offer_of(name, live.data, live.component, live.instance)
+            for name, live in self._instances.items()
+            if isinstance(live, _Live)
+        ]
 
     # -- actions
 
@@ -352,19 +354,3 @@ def _with_causes(trap: BaseException) -> str:
         texts.append(str(each))
         each = each.__cause__
     return ": ".join(texts)
-
-
-def _offer_of(name: str, live: _Live) -> HostInterface:
-    """Offer an instance's functions and resources as an interface of the host's."""
-    interface, _, version = name.partition("@")
-    functions = {each: _forward(live.instance, each) for each in live.component.exports}
-    exports = decode(live.data).exports
-    resources = {each: None for each, export in exports.items() if isinstance(export, ResourceType)}
-    return HostInterface(interface, (version,) if version else (), functions, resources)
-
-
-def _forward(instance: Instance, name: str) -> HostFunction:
-    async def call(_owner: object, *values: Any) -> Any:
-        return await instance.call(name, *values)
-
-    return HostFunction(call, waits=True)

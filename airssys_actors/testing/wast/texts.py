@@ -30,6 +30,7 @@ _GROUPS: Final[tuple[re.Pattern[str], ...]] = tuple(
         r"invalid .?char",
         r"invalid utf|incomplete utf|unpaired surrogate|codec can't decode|no text",
         r"divide by zero|division",
+        r"mismatch|they part|wrong type|expected .+ found|not found|no such|the host offers",
     )
 )
 

@@ -103,3 +103,49 @@
 )
 (assert_return (invoke "run") (u32.const 200))
 (assert_trap (invoke "wrong") "a host function failed")
+
+;; A resource of one instance is not that of another one, of the same component too; its handles go back where they
+;; came from.
+(component definition $Makes
+  (type $thing' (resource (rep i32)))
+  (export $thing "thing" (type $thing'))
+  (canon resource.new $thing' (core func $new))
+  (core module $m
+    (import "" "new" (func $new (param i32) (result i32)))
+    (func (export "make") (param i32) (result i32) (call $new (local.get 0)))
+    (func (export "look") (param i32) (result i32) (local.get 0)))
+  (core instance $i (instantiate $m (with "" (instance (export "new" (func $new))))))
+  (func (export "make") (param "rep" u32) (result (own $thing)) (canon lift (core func $i "make")))
+  (func (export "look") (param "it" (borrow $thing)) (result u32) (canon lift (core func $i "look")))
+)
+(component instance $a $Makes)
+(component instance $b $Makes)
+(component
+  (import "a" (instance $a
+    (export "thing" (type $thing (sub resource)))
+    (export "make" (func (param "rep" u32) (result (own $thing))))
+    (export "look" (func (param "it" (borrow $thing)) (result u32)))))
+  (core func $make (canon lower (func $a "make")))
+  (core func $look (canon lower (func $a "look")))
+  (core module $m
+    (import "" "make" (func $make (param i32) (result i32)))
+    (import "" "look" (func $look (param i32) (result i32)))
+    (func (export "run") (param i32) (result i32) (call $look (call $make (local.get 0)))))
+  (core instance $i (instantiate $m (with "" (instance (export "make" (func $make)) (export "look" (func $look))))))
+  (func (export "run") (param "rep" u32) (result u32) (canon lift (core func $i "run"))))
+(assert_return (invoke "run" (u32.const 77)) (u32.const 77))
+(assert_unlinkable
+  (component
+    (import "a" (instance $a (export "thing" (type (sub resource)))))
+    (alias export $a "thing" (type $thing))
+    (import "b" (instance (export "thing" (type (eq $thing))))))
+  "mismatched resource types")
+(assert_unlinkable
+  (component
+    (import "a" (instance $a (export "thing" (type $thing (sub resource)))))
+    (alias export $a "thing" (type $thing))
+    (import "b" (instance (export "look" (func (param "it" (borrow $thing)) (result u32))))))
+  "mismatched resource types")
+(assert_unlinkable
+  (component (import "a" (instance (export "make" (func (param "rep" u32) (result u32))))))
+  "type mismatch with results")
