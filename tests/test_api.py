@@ -6,6 +6,7 @@ import ast
 import importlib
 import inspect
 import pkgutil
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -28,9 +29,10 @@ def public_modules() -> Iterator[str]:
                 yield found.name
 
 
-def in_order(name: str) -> tuple[int, str]:
-    """Constants, then types, then the rest: the order that ruff keeps."""
-    return (0 if name.isupper() else 1 if name[:1].isupper() else 2, name)
+def in_order(name: str) -> tuple[int, list[str | int]]:
+    """Constants, then types, then the rest, numbers in names as numbers: the order that ruff keeps."""
+    parts: list[str | int] = [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+    return (0 if name.isupper() else 1 if name[:1].isupper() else 2, parts)
 
 
 def only_says_what_it_is_for(module: ModuleType) -> bool:
