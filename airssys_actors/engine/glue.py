@@ -13,9 +13,11 @@ from collections.abc import Hashable, Sequence
 
 from airssys_actors.engine.abi.functions import NOT_RUN
 from airssys_actors.engine.abi.layout import CoreType
+from airssys_actors.engine.abi.transcode import AGAIN
 from airssys_actors.engine.binary import encode_u32
 from airssys_actors.engine.border import DONE, WAITING
 from airssys_actors.engine.wasm_code import (
+    AND,
     BLOCK,
     ELSE,
     END,
@@ -23,7 +25,9 @@ from airssys_actors.engine.wasm_code import (
     IF,
     IF_I32,
     LOOP,
+    MULTIPLY,
     MUTABLE_I32,
+    SHIFT_RIGHT,
     TYPE_CODES,
     UNREACHABLE,
     Shape,
@@ -102,28 +106,30 @@ class GlueModule:
         by the callee's ``realloc`` and by the caller's ``result_realloc``. ``post_return`` comes with what locks it in.
         """
         params, results = outer
-        first = len(params)  # of the locals: state, size, the callee's parameters and result, state, size, the result
+        # The locals: state, size, the callee's parameters and result, state, size, the result, what was allocated last.
+        first = len(params)
         asked = (*_STATE_AND_SIZE, *inner[0])
         returned = first + len(asked)
         given = get_all(range(returned, returned + len(inner[1])))
         finish = returned + len(inner[1])
+        last = finish + 2 + len(results)
         answers = (*_STATE_AND_SIZE, *results)
         code: list[bytes | int] = [constant(NOT_RUN), *get_all(range(first))]
         code += [self.call(begin, (("i32", *params), asked)), set_all(first, asked)]
-        code += self._until_done(first, asked, arguments, self._allocate(first, realloc))
+        code += self._until_done(first, asked, arguments, self._allocate_again(first, last, realloc))
         code += get_all(range(first + 2, returned))
         code += [self.call(core, inner), set_all(returned, inner[1])]
         pointer = params[-1:] if outer[1] != inner[1] else ()  # where the caller wants a result that is no core value
         code += [constant(NOT_RUN), *given, *get_all(range(first - len(pointer), first))]
         code += [self.call(done, (("i32", *inner[1], *pointer), answers)), set_all(finish, answers)]
-        code += self._until_done(finish, answers, resume, self._allocate(finish, result_realloc))
+        code += self._until_done(finish, answers, resume, self._allocate_again(finish, last, result_realloc))
         if post_return is not None:
             lock, function = post_return
             code += [constant(1), self.call(lock, (("i32",), ()))]
             code += self._locked_in([*given, self.call(function, (inner[1], ()))])
             code += [constant(0), self.call(lock, (("i32",), ()))]
         code += get_all(range(finish + 2, finish + len(answers)))
-        return self.function(params, results, (*asked, *inner[1], *answers), code)
+        return self.function(params, results, (*asked, *inner[1], *answers, *_STATE_AND_SIZE), code)
 
     def export(
         self,
@@ -216,6 +222,15 @@ class GlueModule:
             return [UNREACHABLE]
         sizes = [constant(0), constant(0), get(first), get(first + 1)]
         return self._locked_in([*sizes, self.call(realloc, _REALLOC)])
+
+    def _allocate_again(self, first: int, last: int, realloc: Hashable | None) -> list[bytes | int]:
+        """``_allocate`` that, for AGAIN, changes what the locals from ``last`` on (pointer, size) have been given."""
+        if realloc is None:
+            return [UNREACHABLE]
+        again: list[bytes | int] = [get(first), constant(8), SHIFT_RIGHT]
+        code = [get(last), *again, MULTIPLY, get(last + 1), *again, MULTIPLY]
+        code += [get(first), constant(AGAIN - 1), AND, get(first + 1), self.call(realloc, _REALLOC)]
+        return [*self._locked_in(code), set_local(last), get(first + 1), set_local(last + 1), get(last)]
 
     def _locked_in(self, code: list[bytes | int]) -> list[bytes | int]:
         """Have ``code`` run while the guest may not leave."""

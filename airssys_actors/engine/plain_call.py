@@ -17,9 +17,9 @@ from airssys_actors.engine.wasm_code import (
     AND,
     END,
     EQ,
+    EXTEND_BYTE,
+    EXTEND_SHORT,
     GE_U,
-    I32_EXTEND8_S,
-    I32_EXTEND16_S,
     IF,
     NE,
     OR,
@@ -115,4 +115,4 @@ def _normal(kind: ValType, local: int) -> list[bytes | int]:
         return [get(local), constant(0), NE]
     if kind.name in ("u8", "u16"):
         return [get(local), constant(0xFF if kind.name == "u8" else 0xFFFF), AND]
-    return [get(local), I32_EXTEND8_S if kind.name == "s8" else I32_EXTEND16_S]
+    return [get(local), EXTEND_BYTE if kind.name == "s8" else EXTEND_SHORT]

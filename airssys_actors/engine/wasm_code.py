@@ -14,12 +14,13 @@ __all__ = (
     "ELSE",
     "END",
     "EQ",
+    "EXTEND_BYTE",
+    "EXTEND_SHORT",
     "GE_U",
-    "I32_EXTEND8_S",
-    "I32_EXTEND16_S",
     "IF",
     "IF_I32",
     "LOOP",
+    "MULTIPLY",
     "MUTABLE_I32",
     "NE",
     "OR",
@@ -46,8 +47,8 @@ Shape: TypeAlias = "tuple[Sequence[CoreType], Sequence[CoreType]]"
 TYPE_CODES: Final[dict[CoreType, int]] = {"i32": 0x7F, "i64": 0x7E, "f32": 0x7D, "f64": 0x7C}
 BLOCK, LOOP, IF, IF_I32 = b"\x02\x40", b"\x03\x40", b"\x04\x40", b"\x04\x7f"
 ELSE, END, UNREACHABLE = b"\x05", b"\x0b", b"\x00"
-EQ, NE, GE_U, AND, OR, SHIFT_RIGHT = b"\x46", b"\x47", b"\x4f", b"\x71", b"\x72", b"\x76"
-I32_EXTEND8_S, I32_EXTEND16_S = b"\xc0", b"\xc1"
+EQ, NE, GE_U, MULTIPLY, AND, OR, SHIFT_RIGHT = b"\x46", b"\x47", b"\x4f", b"\x6c", b"\x71", b"\x72", b"\x76"
+EXTEND_BYTE, EXTEND_SHORT = b"\xc0", b"\xc1"
 MUTABLE_I32 = b"\x7f\x01"
 
 

@@ -26,6 +26,7 @@ from airssys_actors.engine.abi.passing import (
     parameters_allocate,
 )
 from airssys_actors.engine.abi.source import Constants
+from airssys_actors.engine.abi.transcode import Utf16Text
 from airssys_actors.engine.handles import BorrowScope
 from airssys_actors.engine.plan import StringEncoding
 from airssys_actors.engine.types import Borrow, FuncType, Own
@@ -61,6 +62,7 @@ _COMMON: dict[str, Any] = {
     "Some": Some,
     "Fill": Fill,
     "Coroutine": types.CoroutineType,
+    "Utf16Text": Utf16Text,
 }
 
 

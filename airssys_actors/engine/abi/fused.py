@@ -25,6 +25,7 @@ from airssys_actors.engine.abi.passing import (
     parameters_allocate,
 )
 from airssys_actors.engine.abi.source import Constants
+from airssys_actors.engine.abi.transcode import transcoder
 from airssys_actors.engine.types import FuncType
 
 __all__ = ("FusedCode", "fused_code")
@@ -58,14 +59,14 @@ def fused_code(kind: FuncType, caller: Side, callee: Side, name: str) -> FusedCo
     arguments = lift_parameters(asked, kind, outer)[2:]
     if names:
         asked.emit(f"{', '.join(names)}, = {arguments},")
-    written = _lowerer(constants, callee, Slots(RAW, 0, "S") if generates else Slots(RAW, 2 * RAW))
+    written = _lowerer(constants, caller, callee, Slots(RAW, 0, "S") if generates else Slots(RAW, 2 * RAW))
     written.emit(f"mem = cur.mem{callee.memory}")
     lower_parameters(written, kind, inner, names)
 
     returned = _lifter(constants, callee)
     returned.emit(f"result = {lift_result(returned, kind, inner)}")
     returned.emit(f"ret = {returned.slots.at(len(inner.results), 'u32')}" if outer.indirect else "ret = 0")
-    finished = _lowerer(constants, caller, Slots(RAW, 2 * RAW))
+    finished = _lowerer(constants, callee, caller, Slots(RAW, 2 * RAW))
     finished.emit(f"mem = cur.mem{caller.memory}")
     lower_result(finished, kind, outer)
 
@@ -118,5 +119,7 @@ def _lifter(constants: Constants, side: Side) -> Lifter:
     return lifter
 
 
-def _lowerer(constants: Constants, side: Side, slots: Slots) -> Lowerer:
-    return Lowerer(constants, side.memory, side.encoding, slots, Handles(side.place, passes_on=True))
+def _lowerer(constants: Constants, source: Side, side: Side, slots: Slots) -> Lowerer:
+    lowerer = Lowerer(constants, side.memory, side.encoding, slots, Handles(side.place, passes_on=True))
+    lowerer.transcode = transcoder(source.encoding, side.encoding)
+    return lowerer

@@ -136,6 +136,8 @@ class Lifter(MemorySource):
             with self.block(f"if {length} >> 31:"):
                 self.emit(f"{length} &= 0x7fffffff")
                 self._text(result, pointer, length, 2, "utf-16-le")
+                if self.handles.passes_on:
+                    self.emit(f"{result} = Utf16Text({result})")
             with self.block("else:"):
                 self._text(result, pointer, length, 1, "latin-1")
         return result

@@ -166,6 +166,11 @@ class Lowerer(MemorySource):
         return self._list(kind.element, value) if isinstance(kind, ListOf) else self._string(value)
 
     def _string(self, value: str) -> tuple[str, str]:
+        if self.transcode is not None:
+            pointer, units = self.fresh(), self.fresh()
+            self.emit(f"{pointer}, {units} = yield from {self.constant(self.transcode)}(cur, {self.memory}, {value})")
+            self.emit(f"mem = cur.mem{self.memory}")
+            return pointer, units
         data, length = self.fresh(), self.fresh()
         if self.encoding == "utf8":
             self.emit(f"{data} = {value}.encode(); {length} = len({data})")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from airssys_actors.engine.abi.source import Constants, Source
 from airssys_actors.engine.plan import StringEncoding
@@ -70,6 +71,8 @@ class MemorySource(Source):
         super().__init__(constants)
         self.memory, self.encoding = memory, encoding
         self.slots, self.handles = slots or Slots(), handles or Handles()
+        self.transcode: Callable[..., Any] | None = None
+        """What lowers a string of a component that encodes it otherwise (see ``transcode``)."""
 
     def bounds(self, pointer: str, length: str | int, align: int = 1) -> None:
         """Trap unless ``length`` bytes at ``pointer`` are aligned and inside memory. ``mem`` may be renewed."""
