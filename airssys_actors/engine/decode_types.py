@@ -387,7 +387,8 @@ class TypeReader:
             case FuncType() if declared.sort == "func":
                 return ImportedFunc(declared.type, interface, name)
             case InstanceTypeRecipe() if declared.sort == "instance":
-                return InstanceValue(self.instance_of(reader, declared.type, None))
+                inside = None if interface is None else f"{interface}/{name}"
+                return InstanceValue(self.instance_of(reader, declared.type, inside))
             case None if declared.sort == "type":
                 return ResourceType(name, None if interface is None else (interface, name))
             case None:

@@ -444,16 +444,7 @@ class _Decoder:
         match type_:
             case InstanceTypeRecipe() if sort == "instance":
                 exports = self._types.instance_of(reader, type_, name)
-                for export, entity in exports.items():
-                    match entity:
-                        case ImportedFunc():
-                            self._plan.imports[name, export] = entity
-                        case ResourceType() if entity.imported == (name, export):
-                            self._plan.imports[name, export] = entity
-                        case InstanceValue() | Described():
-                            raise unsupported(f"an imported instance with {sort_of(entity)} {export!r} in it ({name})")
-                        case _:
-                            self._note_type(name, export, entity)
+                self._note_imports(name, exports)
                 return InstanceValue(exports)
             case FuncType() if sort == "func":
                 function = self._plan.imports[None, name] = ImportedFunc(type_, None, name)
@@ -466,6 +457,21 @@ class _Decoder:
             case entry:
                 self._note_type(None, name, entry)
                 return entry  # a type that equals one that is known already
+
+    def _note_imports(self, interface: str, exports: Mapping[str, Entity]) -> None:
+        """Note what an imported instance has to have. An instance in it is an interface of its own (``a/b``)."""
+        for export, entity in exports.items():
+            match entity:
+                case ImportedFunc():
+                    self._plan.imports[interface, export] = entity
+                case ResourceType() if entity.imported == (interface, export):
+                    self._plan.imports[interface, export] = entity
+                case InstanceValue():
+                    self._note_imports(f"{interface}/{export}", entity.exports)
+                case Described():
+                    raise unsupported(f"an imported instance with {sort_of(entity)} {export!r} in it ({interface})")
+                case _:
+                    self._note_type(interface, export, entity)
 
     def _note_type(self, interface: str | None, name: str, entity: Entity) -> None:
         """Note a plain type, or a resource that came from another import: nothing to provide, but it must agree."""

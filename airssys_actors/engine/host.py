@@ -42,7 +42,8 @@ class HostInterface:
     """A WIT interface that the host provides.
 
     ``name`` is the interface's full name without a version; a plain name for one that a world declares inline; "" for
-    the functions that a world imports by themselves. ``versions`` lists the versions it serves, () for an interface
+    the functions that a world imports by themselves; ``outer/inner`` for an instance in an imported instance, which no
+    WIT declares. ``versions`` lists the versions it serves, () for an interface
     without one. ``functions`` has the WIT names ("get-stdout", "[method]input-stream.read"). ``resources`` names its
     resources; the callable is told of each object whose own handle the guest drops, or still has when its instance
     ends.

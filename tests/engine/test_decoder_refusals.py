@@ -44,7 +44,6 @@ def name(text: str) -> bytes:
         ('(import "m" (core module))', "the import of a core module"),
         ('(import "i" (instance (export "m" (core module))))', "an imported instance with core module 'm' in it"),
         ('(import "f" (func $f)) (export "g" (func $f))', "an imported function exported again"),
-        ('(import "i" (instance (export "j" (instance))))', "an imported instance with instance 'j' in it"),
         ("(core func (canon task.cancel))", "task.cancel"),
         ("(core func (canon backpressure.inc))", "backpressure.inc"),
         ("(core func (canon waitable-set.new))", "waitable-set.new"),

@@ -11,9 +11,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from both import load_here, new_runtime
 from wasmtime import wat2wasm
 
 from airssys_actors.engine.decoder import decode
+from airssys_actors.engine.host import HostFunction, HostInterface
 from airssys_actors.errors import ComponentInvalid, GuestTrap
 
 Make = Callable[..., Any]
@@ -379,6 +381,23 @@ async def test_core_modules_and_components_are_handed_in_and_reached_from_inside
     pair = await both(text).fresh()
     assert await pair.call("a") == 8
     assert await pair.call("b") == 7
+
+
+async def test_an_instance_inside_an_imported_instance_is_an_interface_of_its_own() -> None:
+    text = """(component
+      (import "outer" (instance $outer
+        (export "empty" (instance))
+        (export "inner" (instance (export "f" (func (param "x" u32) (result u32)))))))
+      (core func $f (canon lower (func $outer "inner" "f")))
+      (core module $m (import "" "f" (func $f (param i32) (result i32)))
+        (func (export "go") (param i32) (result i32) (call $f (local.get 0))))
+      (core instance $i (instantiate $m (with "" (instance (export "f" (func $f))))))
+      (func (export "go") (param "x" u32) (result u32) (canon lift (core func $i "go"))))"""
+    runtime = new_runtime()
+    interface = HostInterface("outer/inner", (), {"f": HostFunction(lambda _owner, x: x + 1)})
+    instance = await load_here(bytes(wat2wasm(text)), runtime, interface).instantiate(None)
+    assert await instance.call("go", 41) == 42
+    runtime.close()
 
 
 async def test_each_instance_of_a_component_has_its_own_state(both: Make) -> None:
