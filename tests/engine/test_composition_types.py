@@ -86,8 +86,8 @@ async def test_argument_of_another_type_is_refused_at_load(engine: Engine, given
 
 
 async def test_argument_of_the_same_type_is_accepted(engine: Engine) -> None:
-    functions = dict.fromkeys(("f", "g"), HostFunction(lambda *values: None))
-    host = HostInterface("test:it/host", (), functions, dict.fromkeys(("a", "b", "f", "r")))
+    functions = {name: HostFunction(lambda *values: None) for name in "fg"}
+    host = HostInterface("test:it/host", (), functions, dict.fromkeys("abfr"))
     for declared in sorted({str(part) for case in CASES for part in case.values[:2]}):
         await engine.load(composition(declared, declared), [host])
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hypothesis import given
+from component_text import Declarations
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from value_strategies import types
+from wasmtime import Engine, WasmtimeError, wat2wasm
+from wasmtime.component import Component
 
 from airssys_actors.engine.type_difference import Parting, difference
 from airssys_actors.engine.type_text import type_text
@@ -28,6 +31,7 @@ from airssys_actors.engine.types import (
 )
 from airssys_actors.engine.wit.packages import read_wit
 
+_ENGINE = Engine()
 U8, U16 = Primitive("u8"), Primitive("u16")
 
 
@@ -98,6 +102,43 @@ def test_one_change_anywhere_inside_is_found(data: st.DataObject, type_: ValType
     assert found is not None
     assert found.path[0] == "parameter 1 `p`"
     assert found.wanted != found.offered
+
+
+def composed(given: FuncType, wanted: FuncType) -> str:
+    """A component that hands an imported function of one type to a nested component that wants another."""
+    outer, inner = Declarations(), Declarations()
+
+    def written(types: Declarations, function: FuncType) -> str:
+        params = " ".join(f'(param "{name}" {types.name(each)})' for name, each in function.params)
+        return params if function.result is None else f"{params} (result {types.name(function.result)})"
+
+    function, import_ = written(outer, given), written(inner, wanted)
+    handed = "".join(f'(with "{name[1:]}" (type {outer.name(kind)}))' for kind, name in inner.named())
+    return f"""(component
+      {" ".join(outer.lines)}
+      (import "f" (func $f {function}))
+      (component $inner {" ".join(inner.lines)} (import "f" (func {import_})))
+      (instance (instantiate $inner {handed} (with "f" (func $f)))))"""
+
+
+@settings(deadline=None)
+@given(st.data(), functions())
+def test_types_are_equal_exactly_where_the_validator_takes_one_for_the_other(
+    data: st.DataObject, given_: FuncType
+) -> None:
+    params = list(given_.params)
+    if data.draw(st.booleans(), "rename or change a parameter") and params:
+        place = data.draw(st.integers(0, len(params) - 1))
+        name, type_ = params[place]
+        params[place] = data.draw(st.sampled_from([(f"{name}-x", type_), (name, data.draw(changed(type_)))]))
+    wanted = FuncType(tuple(params), data.draw(st.sampled_from([given_.result, given_.result, U8])))
+    composition = wat2wasm(composed(given_, wanted))
+    try:
+        Component(_ENGINE, composition)
+        valid = True
+    except WasmtimeError:
+        valid = False
+    assert valid == (difference(wanted, given_, no_resource) is None)
 
 
 def test_difference_says_the_way_to_it() -> None:
