@@ -98,7 +98,10 @@ def test_two_guests_of_one_name_are_refused(tmp_path: Path) -> None:
 def test_every_guest_has_a_description_that_is_right_and_a_source() -> None:
     for name, folder in builder.find_sources().items():
         source = msgspec.toml.decode((folder / "guest.toml").read_bytes(), type=builder.GuestSource)
-        assert (folder / source.source).is_file(), name
+        if source.kind == "composed":
+            assert {source.source, *source.plugs} <= builder.find_sources().keys(), name
+        else:
+            assert (folder / source.source).is_file(), name
         assert not source.world or (folder / "world.wit").is_file(), name
 
 
