@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from airssys_actors.engine.binary import Reader
-from airssys_actors.engine.plan import ComponentFunc, CoreDef, CoreInstance, ImportedFunc, LiftedFunc
+from airssys_actors.engine.plan import ComponentFunc, CoreDef, CoreInstance, CoreKind, ImportedFunc, LiftedFunc
 from airssys_actors.engine.types import FuncType, ResourceType, ValType
 
 __all__ = (
@@ -165,6 +165,23 @@ class Scope:
             "core module": self.modules,
         }
         return spaces[sort]
+
+    def core_at(self, reader: Reader, kind: CoreKind) -> CoreDef:
+        """Read the number of a core definition."""
+        start = reader.offset
+        index = reader.u32()
+        space = self.core[kind]
+        if index >= len(space):
+            raise reader.invalid(f"there is no core {kind} {index}", start)
+        return space[index]
+
+    def func_at(self, reader: Reader) -> ComponentFunc:
+        """Read the number of a component's function."""
+        start = reader.offset
+        index = reader.u32()
+        if index >= len(self.funcs):
+            raise reader.invalid(f"there is no function {index}", start)
+        return self.funcs[index]
 
     def outer(self, reader: Reader, count: int) -> Scope:
         """Return the scope ``count`` levels out."""

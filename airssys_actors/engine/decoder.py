@@ -8,9 +8,10 @@ the bytes before: whatever they are, only ``ComponentInvalid`` and ``ComponentUn
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Final
 
 from airssys_actors.engine.binary import Reader, check_is_component
+from airssys_actors.engine.decode_canonicals import CanonicalReader
 from airssys_actors.engine.decode_scope import (
     COMPONENT_SORTS,
     CORE_SORTS,
@@ -26,9 +27,8 @@ from airssys_actors.engine.decode_scope import (
     sort_of,
 )
 from airssys_actors.engine.decode_types import TypeReader
-from airssys_actors.engine.decode_unsupported import UNSUPPORTED_CANONICALS, UNSUPPORTED_OPTIONS, unsupported
+from airssys_actors.engine.decode_unsupported import unsupported
 from airssys_actors.engine.plan import (
-    ComponentFunc,
     CoreDef,
     CoreExport,
     CoreInstance,
@@ -37,12 +37,8 @@ from airssys_actors.engine.plan import (
     ExportedInstance,
     ImportedFunc,
     LiftedFunc,
-    Lowered,
-    Options,
     Plan,
-    ResourceBuiltin,
     Step,
-    StringEncoding,
 )
 from airssys_actors.engine.types import FuncType, ResourceType, ValType
 
@@ -50,7 +46,6 @@ __all__ = ("decode",)
 
 _MOST_MODULES = 1_000
 _MOST_STEPS = 1_000
-_MOST_PLACES = 100
 _MOST_EXPORTS = 10_000
 _DEEPEST_EXPORT = 32
 
@@ -61,8 +56,6 @@ _CORE_KINDS: Final[dict[str, CoreKind]] = {
     "global": "global",
     "tag": "tag",
 }
-_ENCODINGS: Final[tuple[StringEncoding, ...]] = ("utf8", "utf16", "latin1+utf16")
-_RESOURCE_OPERATIONS: Final[dict[int, Literal["new", "drop", "rep"]]] = {2: "new", 3: "drop", 4: "rep"}
 
 
 def decode(data: bytes) -> Plan:
@@ -82,6 +75,7 @@ class _Decoder:
         self._plan = Plan()
         self._meter = Meter()
         self._types = TypeReader(data, self._meter, self._alias)
+        self._canonicals = CanonicalReader(self._plan, self._types)
         self._modules: dict[tuple[int, int], ModuleRef] = {}
 
     def run(self) -> Plan:
@@ -141,7 +135,7 @@ class _Decoder:
                         case 7:
                             self._type(body, scope)
                         case 8:
-                            self._canonical(body, scope)
+                            self._canonicals.read(body, scope)
                         case 10:
                             self._import(body, scope, imported, arguments)
                         case _:
@@ -168,20 +162,12 @@ class _Decoder:
             return
         reader.byte()
         reader.expect(0x7F, "the representation of a resource (i32)")
-        destructor = self._core_at(reader, scope, "func") if reader.flag() else None
-        resource = ResourceType(place=self._place(reader, scope), destructor=destructor)
+        destructor = scope.core_at(reader, "func") if reader.flag() else None
+        resource = ResourceType(place=self._canonicals.place(reader, scope), destructor=destructor)
         self._plan.resources.append(resource)
         scope.types.append(resource)
 
     # -- references by number
-
-    def _core_at(self, reader: Reader, scope: Scope, kind: CoreKind) -> CoreDef:
-        start = reader.offset
-        index = reader.u32()
-        space = scope.core[kind]
-        if index >= len(space):
-            raise reader.invalid(f"there is no core {kind} {index}", start)
-        return space[index]
 
     def _core_instance_at(self, reader: Reader, scope: Scope) -> CoreInstance:
         start = reader.offset
@@ -196,13 +182,6 @@ class _Decoder:
         if index >= len(scope.instances):
             raise reader.invalid(f"there is no instance {index}", start)
         return scope.instances[index]
-
-    def _func_at(self, reader: Reader, scope: Scope) -> ComponentFunc:
-        start = reader.offset
-        index = reader.u32()
-        if index >= len(scope.funcs):
-            raise reader.invalid(f"there is no function {index}", start)
-        return scope.funcs[index]
 
     def _core_kind(self, reader: Reader) -> CoreKind:
         code = reader.byte()
@@ -316,7 +295,7 @@ class _Decoder:
                 name = reader.name()
                 if name in bundle:
                     raise reader.invalid(f"{name[:80]!r} is exported twice", start)
-                bundle[name] = self._core_at(reader, scope, self._core_kind(reader))
+                bundle[name] = scope.core_at(reader, self._core_kind(reader))
             scope.core_instances.append(bundle)
         else:
             raise reader.invalid(f"{form:#04x} is no form of a core instance", start)
@@ -336,76 +315,6 @@ class _Decoder:
             scope.instances.append(InstanceValue(self._named_entities(reader, scope, extern=True)))
         else:
             raise reader.invalid(f"{form:#04x} is no form of an instance", start)
-
-    def _options(self, reader: Reader, scope: Scope, *, lifting: bool) -> Options:
-        options = Options()
-        seen: set[str] = set()
-        for _ in range(reader.count()):
-            start = reader.offset
-            code = reader.byte()
-            if code < 3:
-                what = "string encoding"
-                options.encoding = _ENCODINGS[code]
-            elif code == 3:
-                what = "memory"
-                options.memory = self._core_at(reader, scope, "memory")
-            elif code == 4:
-                what = "realloc"
-                options.realloc = self._core_at(reader, scope, "func")
-            elif code == 5:
-                what = "post-return"
-                options.post_return = self._core_at(reader, scope, "func")
-                if not lifting:
-                    raise reader.invalid("post-return belongs to lifting, not to lowering", start)
-            elif code in UNSUPPORTED_OPTIONS:
-                raise unsupported(UNSUPPORTED_OPTIONS[code])
-            else:
-                raise reader.invalid(f"{code:#04x} is no canonical option", start)
-            if what in seen:
-                raise reader.invalid(f"the canonical option {what} is given twice", start)
-            seen.add(what)
-        if options.realloc is not None and options.memory is None:
-            raise reader.invalid("the canonical option realloc is given without memory")
-        return options
-
-    def _place(self, reader: Reader, scope: Scope) -> int:
-        """The number of the component instance that ``scope`` describes: given when it first needs one."""
-        if scope.place is None:
-            if self._plan.places >= _MOST_PLACES:
-                raise reader.invalid(f"more than {_MOST_PLACES} component instances with code")
-            scope.place = self._plan.places
-            self._plan.places += 1
-        return scope.place
-
-    def _canonical(self, reader: Reader, scope: Scope) -> None:
-        place = self._place(reader, scope)
-        start = reader.offset
-        code = reader.byte()
-        if code == 0x00:
-            reader.expect(0x00, "the sort of what is lifted")
-            core = self._core_at(reader, scope, "func")
-            options = self._options(reader, scope, lifting=True)
-            type_ = self._types.type_at(reader, scope, reader.u32(), start)
-            if not isinstance(type_, FuncType):
-                raise reader.invalid("a function is lifted to a type that is not a function's", start)
-            self._types.charge_function(reader, type_)
-            scope.funcs.append(LiftedFunc(type_, core, options, place))
-        elif code == 0x01:
-            reader.expect(0x00, "the sort of what is lowered")
-            function = self._func_at(reader, scope)
-            options = self._options(reader, scope, lifting=False)
-            self._types.charge_function(reader, function.type)
-            scope.core["func"].append(Lowered(function, options, place))
-        elif code in _RESOURCE_OPERATIONS:
-            operation = _RESOURCE_OPERATIONS[code]
-            resource = self._types.resource(reader, scope)
-            if operation != "drop" and resource.place != place:
-                raise reader.invalid(f"resource.{operation} of a resource that is imported", start)
-            scope.core["func"].append(ResourceBuiltin(operation, resource, place))
-        elif code in UNSUPPORTED_CANONICALS:
-            raise unsupported(f"the canonical function {UNSUPPORTED_CANONICALS[code]}")
-        else:
-            raise reader.invalid(f"{code:#04x} is no canonical function", start)
 
     # -- imports and exports
 
