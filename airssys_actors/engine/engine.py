@@ -70,7 +70,8 @@ class Engine:
 
         Raises:
             ComponentInvalid, ComponentUnsupported: by name.
-            ImportRefused: with every import that ``interfaces`` does not offer.
+            ImportRefused: with every import that ``interfaces`` does not offer, or offers with another type.
+            WitInvalid: the WIT files of one of ``interfaces`` are wrong.
             CompileRefused: compiling took too much.
         """
         if self._closed:

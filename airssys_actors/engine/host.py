@@ -16,7 +16,7 @@ OWN_PACKAGES: Final = Path(__file__).resolve().parents[1] / "wit"
 """The WIT packages that the host itself implements."""
 
 Wit: TypeAlias = str | Path
-"""WIT text, or the path of a file or folder. In a folder, each folder with .wit files is one package."""
+"""WIT text, or the path of a file or folder: in it each folder with .wit files is a package, each file in ``deps`` too."""
 
 Dropped: TypeAlias = Callable[[Any, Any], object]
 """Called as ``dropped(owner, thing)``: synchronous, must not fail."""

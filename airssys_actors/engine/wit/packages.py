@@ -37,12 +37,19 @@ def read_wit(wit: Wit) -> WitPackages:
     """
     if isinstance(wit, str):
         return WitPackages("the given WIT", [[parse_file(Text("the given WIT", wit))]])
-    groups = [[wit]] if not wit.is_dir() else _folders(wit)
-    files = [[parse_file(Text(str(path), path.read_text("utf-8"))) for path in group] for group in groups]
-    return WitPackages(str(wit), files)
+    groups = _packages_in(wit) if wit.is_dir() else [[wit]]
+    return WitPackages(str(wit), [[parse_file(_text_of(path)) for path in group] for group in groups])
 
 
-def _folders(root: Path) -> list[list[Path]]:
+def _text_of(path: Path) -> Text:
+    try:
+        return Text(str(path), path.read_text("utf-8"))
+    except UnicodeDecodeError:
+        raise WitInvalid(str(path), 1, 1, "the file is not UTF-8", "save it as UTF-8") from None
+
+
+def _packages_in(root: Path) -> list[list[Path]]:
+    """Find the files of each package: those of one folder, and in a folder called ``deps`` each file by itself."""
     found = sorted(root.rglob("*.wit"))
     if not found or len(found) > _MOST_FILES:
         raise WitInvalid(
@@ -50,7 +57,7 @@ def _folders(root: Path) -> list[list[Path]]:
         )
     groups: dict[Path, list[Path]] = {}
     for path in found:
-        groups.setdefault(path.parent, []).append(path)
+        groups.setdefault(path if path.parent.name == "deps" else path.parent, []).append(path)
     return list(groups.values())
 
 
@@ -63,7 +70,7 @@ class WitPackages:
         self._packages: dict[PackageName, dict[str, tuple[FileSyntax, InterfaceSyntax]]] = {}
         self._worlds: list[tuple[FileSyntax, WorldSyntax]] = []
         self._resolvers: dict[int, InterfaceResolver] = {}
-        self._done: dict[int, WitInterface] = {}
+        self._done: dict[tuple[str, tuple[str, ...]], WitInterface] = {}
         for files in groups:
             self._add_group(files)
 
@@ -80,14 +87,14 @@ class WitPackages:
             WitInvalid: it is not there, or it is wrong.
         """
         with _RESOLVING:
-            resolver = self._wanted(name, versions)
-            if id(resolver) not in self._done:
+            known = self._done.get((name, versions))
+            if known is None:
                 try:
-                    self._done[id(resolver)] = resolver.resolve()
+                    known = self._done[name, versions] = self._wanted(name, versions).resolve()
                 except WitInvalid:
                     self._resolvers.clear()  # they stopped in the middle
                     raise
-            return self._done[id(resolver)]
+            return known
 
     def lacks(self, name: str, what: str, offered: Collection[str], known: Collection[str]) -> WitInvalid:
         """Return (not raise) the error for what is offered and not declared."""

@@ -191,7 +191,10 @@ def test_folder_has_a_package_for_each_folder_in_it(tmp_path: Path) -> None:
     (tmp_path / "a.wit").write_text("package test:it; interface a { use b.{t}; }")
     (tmp_path / "b.wit").write_text("interface b { use test:other/o.{t}; }")
     (tmp_path / "deps" / "other" / "o.wit").write_text("package test:other; interface o { type t = u8; }")
-    assert set(everything(read_wit(tmp_path))) == {"test:it/a", "test:it/b", "test:other/o"}
+    (tmp_path / "deps" / "single.wit").write_text("package test:single; interface s { }")
+    (tmp_path / "deps" / "another.wit").write_text("package test:another; interface s { }")
+    names = {"test:it/a", "test:it/b", "test:other/o", "test:single/s", "test:another/s"}
+    assert set(everything(read_wit(tmp_path))) == names
 
 
 @pytest.mark.parametrize("keyword", sorted(KEYWORDS))
@@ -296,6 +299,20 @@ def test_files_of_one_package_must_agree_on_its_name(tmp_path: Path) -> None:
     (tmp_path / "b.wit").write_text("package test:b;")
     with pytest.raises(WitInvalid, match="the package is test:b here and test:a in a file beside it"):
         read_wit(tmp_path)
+
+
+def test_file_that_is_no_text_is_refused_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / "it.wit").write_bytes(b"package test:it; // \xff")
+    with pytest.raises(WitInvalid, match=r"it\.wit:1:1: the file is not UTF-8; save it as UTF-8"):
+        read_wit(tmp_path)
+
+
+def test_mistake_in_one_interface_leaves_the_others_right() -> None:
+    packages = read_wit("package test:it; interface bad { f: func() -> nowhere; } interface good { g: func() -> u8; }")
+    for _ in range(3):
+        with pytest.raises(WitInvalid, match="no type `nowhere`"):
+            packages.interface("test:it/bad", ())
+        assert set(packages.interface("test:it/good", ()).functions) == {"g"}
 
 
 def test_folder_without_wit_is_no_package(tmp_path: Path) -> None:
