@@ -16,7 +16,7 @@ OWN_PACKAGES: Final = Path(__file__).resolve().parents[1] / "wit"
 """The WIT packages that the host itself implements."""
 
 Wit: TypeAlias = str | Path
-"""WIT text, or the path of a file or folder: in it each folder with .wit files is a package, each file in ``deps`` too."""
+"""WIT text, or a path. Each folder with .wit files is a package, and each file in a folder called ``deps``."""
 
 Dropped: TypeAlias = Callable[[Any, Any], object]
 """Called as ``dropped(owner, thing)``: synchronous, must not fail."""
