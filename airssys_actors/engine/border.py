@@ -88,6 +88,7 @@ class Border:
             words.u32[0], words.u32[4] = lowering.send(pointer)
         except StopIteration:
             current.lowering = None
+            current.taken.clear()  # all of it has arrived
             words.u32[0] = DONE
         else:
             current.lowering = lowering
@@ -117,6 +118,7 @@ class Border:
             words.u32[0], words.u32[4] = lowering.send(pointer)
         except StopIteration:
             current.lowering = None
+            current.taken.clear()  # all of it has arrived
             words.u32[0] = DONE
             assert current.scratch is not None
             values = current.scratch.u64

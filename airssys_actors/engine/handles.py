@@ -60,12 +60,15 @@ class HandleTable:
 
     Handle 0 is never given out; a freed handle is the next to be used again, as the specification has it. ``place`` is
     the component instance; ``key`` tells which instance of the component (of all its places) a ``GuestResource`` is of.
+    ``taken`` lists the host's things that were taken out of a table and have not arrived where they go: if the call
+    fails before that, the host must still be told of them.
     """
 
-    __slots__ = ("_entries", "_free", "_lent", "_most", "_place", "key")
+    __slots__ = ("_entries", "_free", "_lent", "_most", "_place", "key", "taken")
 
-    def __init__(self, place: int, most: int, key: object | None = None) -> None:
-        self._place, self._most, self.key = place, most, self if key is None else key
+    def __init__(self, place: int, most: int, first: HandleTable | None = None) -> None:
+        self._place, self._most, self.key = place, most, self if first is None else first
+        self.taken: list[tuple[Any, ResourceType]] = [] if first is None else first.taken
         self._entries: list[_Entry | None] = [None]
         self._free: list[int] = []
         self._lent: dict[int, int] = {}
@@ -101,7 +104,10 @@ class HandleTable:
         """Take the thing of an owning handle, which is gone then."""
         if not self._entry(index, resource)[0]:
             raise GuestTrap(f"cannot lift own resource from a borrow: handle index {index}")
-        return self.drop(index, resource)[1]
+        thing = self.drop(index, resource)[1]
+        if resource.place is None:
+            self.taken.append((thing, resource))
+        return thing
 
     def lend(self, index: int, resource: ResourceType, scope: BorrowScope) -> Any:
         """The thing of a handle, which cannot be dropped or given away until the call of ``scope`` ends."""

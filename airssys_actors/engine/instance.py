@@ -82,6 +82,7 @@ class Instance:
         "scratch",
         "string_bytes",
         "tables",
+        "taken",
         "waiting",
         "words_at",
     )
@@ -103,6 +104,7 @@ class Instance:
         self.tables = [first]
         for place in range(1, component.program.places):
             self.tables.append(HandleTable(place, limits.handles, first))
+        self.taken = first.taken
         self.scope = BorrowScope()
         self.scopes: list[BorrowScope] = []
         self.string_bytes, self.list_bytes, self.elements = limits.string_bytes, limits.list_bytes, limits.elements
@@ -356,7 +358,11 @@ class Instance:
 
     def _give_up_handles(self) -> None:
         dropped = self._component.program.dropped
-        for thing, resource in [each for table in self.tables for each in table.owned()]:
+        owned = [each for table in self.tables for each in table.owned()]
+        for each in self.taken:
+            if not any(each[0] is thing and each[1] is resource for thing, resource in owned):
+                owned.append(each)  # else it had just arrived
+        for thing, resource in owned:
             told = dropped.get(resource)
             if told is not None:
                 try:
@@ -365,6 +371,7 @@ class Instance:
                     logger.opt(exception=failure).error("giving up a {} failed", resource.name)
         for table in self.tables:
             table.clear()
+        self.taken.clear()
         self.scopes.clear()
 
     def __del__(self) -> None:

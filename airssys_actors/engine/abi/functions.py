@@ -101,9 +101,8 @@ def host_code(kind: FuncType, caller: Side, waits: bool, name: str) -> HostCode:
     shape = signature(kind, lifted=False)
     generates = allocates(kind.result)
     glued = waits or generates
-    lends = any(contains(param, Own) for _, param in kind.params) and any(
-        contains(param, Borrow) for _, param in kind.params
-    )
+    gives = any(contains(param, Own) for _, param in kind.params)
+    lends = gives and any(contains(param, Borrow) for _, param in kind.params)
     constants = Constants()
     first = 1 if glued else 0  # a glued callback's first slot holds NOT_RUN
     slots = Slots(RAW, first * RAW)
@@ -113,10 +112,12 @@ def host_code(kind: FuncType, caller: Side, waits: bool, name: str) -> HostCode:
         lifter.emit("scope = BorrowScope()")
     arguments = lift_parameters(lifter, kind, shape)
     lifter.emit(f"ret = {slots.at(len(shape.params) - 1, 'u32')}" if shape.indirect else "ret = 0")
-    if lends:
+    if gives:  # from here on it is the host function's, whatever becomes of the call
         lifter.emit(f"arguments = ({arguments[2:]},)")
-        lifter.emit("scope.give_back()")
+        lifter.emit("cur.taken.clear()")
         arguments = ", *arguments"
+    if lends:
+        lifter.emit("scope.give_back()")
     lowerer = Lowerer(
         constants, caller.memory, caller.encoding, Slots(RAW, 2 * RAW if glued else 0), Handles(caller.place)
     )
@@ -191,7 +192,10 @@ def export_code(kind: FuncType, callee: Side, post_return: bool, name: str) -> E
     slots = Slots(_VAL, _VAL_OF + _VAL * len(shape.params)) if direct else Slots(RAW, 0)
     lifter = Lifter(constants, callee.memory, callee.encoding, slots, Handles(callee.place))
     lifter.emit(f"mem = cur.mem{callee.memory}; cur.leaves = cur.elements; cur.bytes_left = cur.memory_bytes")
-    lifter.emit(f"return {lift_result(lifter, kind, shape)}")
+    lifter.emit(f"result = {lift_result(lifter, kind, shape)}")
+    if kind.result is not None and contains(kind.result, Own):
+        lifter.emit("cur.taken.clear()")
+    lifter.emit("return result")
     source += f"def read(cur, W):\n{lifter.text(4)}"
     namespace = compiled(source, constants, name)
     return ExportCode(shape, direct, generates, namespace["write"], namespace["read"], source)

@@ -93,7 +93,7 @@ def fused_code(kind: FuncType, caller: Side, callee: Side, name: str) -> FusedCo
             f"            border.drive_arguments(cur, W, write({write}), None)\n"
         )
     else:
-        source += f"            write({write})\n            W.u32[0] = 0\n"
+        source += f"            write({write})\n            cur.taken.clear(); W.u32[0] = 0\n"
     source += FAILING
     source += (
         "    def done(_env, _caller, raw, _count):\n"
@@ -106,7 +106,7 @@ def fused_code(kind: FuncType, caller: Side, callee: Side, name: str) -> FusedCo
     if answers:
         source += "            border.drive(cur, W, finish(cur, W, ret, result), None)\n"
     else:
-        source += "            finish(cur, W, ret, result)\n            W.u32[0] = 0\n"
+        source += "            finish(cur, W, ret, result)\n            cur.taken.clear(); W.u32[0] = 0\n"
     source += f"{FAILING}    return begin, done\n"
     bind = compiled(source, constants, name)["bind"]
     return FusedCode(outer, inner, generates, answers, bind, source)
