@@ -214,6 +214,7 @@ class Instance:
             ExportMissing: there is no such function.
             ValueMisfit: an argument does not fit its type. The function was not called; if the misfit lies deep in a
                 list, so that the guest had begun to allocate, the instance is consumed.
+            TypeError: there are too many arguments or too few.
         """
         found = self._component.calls.get(name)
         if found is None:
@@ -232,9 +233,12 @@ class Instance:
                 words.u32[2], words.u32[10] = align, length
             else:
                 code.write(self, words, *arguments)
-        except BaseException:
+        except BaseException as failure:
             self.lowering = None
             self.scope.undo()
+            wanted = len(self._component.exports[name].params)
+            if len(arguments) != wanted:
+                raise TypeError(f"{name} takes {wanted} arguments, and {len(arguments)} were given") from failure
             raise
         await self._invoke(prepared, at, timeout_s)
         if code.direct:

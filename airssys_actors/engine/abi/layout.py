@@ -213,6 +213,8 @@ def leaf_count(kind: ValType) -> int:
         return 1 + sum(leaf_count(field) for _, field in fields)
     if (cases := cases_of(kind)) is not None:
         return 1 + max((leaf_count(payload) for _, payload in cases if payload), default=0)
+    if isinstance(kind, Flags):
+        return 1 + len(kind.labels) // 4  # a set of 32 takes as much memory and time as nine tuples
     return 1
 
 

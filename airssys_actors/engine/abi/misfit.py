@@ -13,10 +13,12 @@ from typing import Any
 
 from airssys_actors.engine.abi.layout import SCALARS, fields_of
 from airssys_actors.engine.types import (
+    Borrow,
     Enum,
     Flags,
     ListOf,
     Option,
+    Own,
     Primitive,
     Record,
     Result,
@@ -24,7 +26,7 @@ from airssys_actors.engine.types import (
     ValType,
     Variant,
 )
-from airssys_actors.engine.values import Err, Fill, Ok, Some
+from airssys_actors.engine.values import Err, Fill, GuestResource, Ok, Some
 from airssys_actors.errors import ValueMisfit
 
 __all__ = ("MISFITS", "misfit")
@@ -91,7 +93,10 @@ def _find(kind: ValType, value: Any) -> _Found | None:
                 return "", f"{_shown.repr(value)} is neither Ok nor Err"
             payload_kind, step = (ok, "ok") if type(value) is Ok else (error, "error")
             return _inside(step, _payload(payload_kind, value.value))
-    return None  # own and borrow: their table knows, and says
+        case Own(resource) | Borrow(resource):  # whose it is, and whether it is left, their table knows
+            if resource.place is not None and not (isinstance(value, GuestResource) and value.resource is resource):
+                return _is_not(value, resource.name or "resource of this type")
+    return None
 
 
 def _primitive(name: str, value: Any) -> _Found | None:

@@ -315,6 +315,27 @@ async def test_a_trap_in_a_start_function_leaves_no_instance(both: Make) -> None
         await component.alone()
 
 
+# What a host may give
+
+
+@pytest.mark.parametrize("arguments", [(), (1, 2), ("a", "b", "c")])
+async def test_another_number_of_arguments_is_refused_and_nothing_is_called(
+    both: Make, arguments: tuple[Any, ...]
+) -> None:
+    text = """(component
+      (core module $m {realloc} (func (export "f") (param i32)) (func (export "g") (param i32 i32)))
+      (core instance $i (instantiate $m))
+      (alias core export $i "memory" (core memory $memory)) (alias core export $i "realloc" (core func $realloc))
+      (func (export "f") (param "x" u8) (canon lift (core func $i "f")))
+      (func (export "g") (param "x" string) (canon lift (core func $i "g") (memory $memory) (realloc $realloc))))"""
+    instance, _ = await both(text.replace("{realloc}", REALLOC)).alone()
+    given: tuple[tuple[str, Any], ...] = (("f", 1), ("g", "x"))
+    for name, fits in given:
+        with pytest.raises(TypeError, match=f"{name} takes 1 arguments, and {len(arguments)} were given"):
+            await instance.call(name, *arguments)
+        assert await instance.call(name, fits) is None
+
+
 # What a host function may answer
 
 _ASK = """(component

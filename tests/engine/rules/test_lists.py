@@ -16,7 +16,7 @@ from crossing import Crossing
 
 from airssys_actors.engine.abi.layout import NUMBERS, SCALARS
 from airssys_actors.engine.limits import InstanceLimits
-from airssys_actors.engine.types import ListOf, PrimitiveName, Record
+from airssys_actors.engine.types import Flags, ListOf, PrimitiveName, Record
 from airssys_actors.engine.values import Fill
 from airssys_actors.errors import GuestTrap, LimitExceeded, ValueMisfit
 
@@ -114,6 +114,14 @@ async def test_the_python_values_that_a_list_becomes_are_counted_before_they_are
     assert len(await instance.call("load-at", 0, 10)) == 10
     with pytest.raises(LimitExceeded, match="more than 30 elements"):
         await instance.call("load-at", 0, 11)
+
+
+async def test_flags_count_for_what_a_set_of_them_costs(crossing: Make) -> None:
+    flags = Flags(tuple(f"f{number}" for number in range(32)))
+    instance, _ = await crossing(flags, limits=InstanceLimits(elements=18)).component.alone()
+    assert len(await instance.call("load-at", 0, 2)) == 2
+    with pytest.raises(LimitExceeded, match="more than 18 elements"):
+        await instance.call("load-at", 0, 3)
 
 
 async def test_lists_in_lists_share_one_count(crossing: Make) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable
+from decimal import Decimal
+from http import HTTPStatus
+from typing import Any
 
 import pytest
 from components import prim, tuple_of
@@ -12,7 +15,7 @@ from crossing import Crossing
 
 from airssys_actors.engine.abi.layout import SCALARS
 from airssys_actors.engine.types import ListOf, PrimitiveName, Variant
-from airssys_actors.errors import GuestTrap
+from airssys_actors.errors import GuestTrap, ValueMisfit
 
 Make = Callable[..., Crossing]
 
@@ -96,6 +99,61 @@ async def test_a_host_s_number_outside_its_type_is_refused(crossing: Make, name:
         with pytest.raises(ValueError, match=rf"parameter x: element 1: {wrong} is not a {name}"):
             await instance.call("store", [0, wrong])
     assert await instance.call("lower", 5) == [5]
+
+
+class _Number:
+    """Stands for numbers of other libraries: an int to Python, but no int."""
+
+    def __index__(self) -> int:
+        return 7
+
+    def __float__(self) -> float:
+        return 7.0
+
+    def __lt__(self, other: float) -> bool:
+        return other > 7
+
+    def __gt__(self, other: float) -> bool:
+        return other < 7
+
+    def __le__(self, other: float) -> bool:
+        return other >= 7
+
+    def __ge__(self, other: float) -> bool:
+        return other <= 7
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "slot"),
+    [
+        ("u8", True, 1), ("s64", False, 0), ("u8", HTTPStatus.CONTINUE, 100), ("u8", _Number(), 7),
+        ("u64", _Number(), 7), ("f64", 7, 0x401C << 48), ("f64", _Number(), 0x401C << 48),
+        ("f32", _Number(), 0x40E00000),
+        ("f32", True, 0x3F800000), ("bool", 1, 1), ("bool", 0, 0),
+    ],
+)  # fmt: skip
+async def test_what_python_takes_for_the_number_is_taken(
+    crossing: Make, name: PrimitiveName, value: Any, slot: int
+) -> None:
+    of = crossing(name)
+    instance, _ = await of.component.alone()
+    assert await instance.call("lower", value) == [slot]
+    assert int.from_bytes(await instance.call("store", [value]), "little") == slot
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("u8", 1.0), ("u32", "1"), ("s64", None), ("u8", b"1"), ("u16", Decimal(1)), ("f32", "1"), ("f64", None),
+        ("f64", 1j), ("bool", 2), ("bool", "yes"), ("bool", None), ("bool", []), ("char", 65), ("char", b"a"),
+        ("char", ""), ("char", "ab"), ("char", None), ("f64", 10**400),
+    ],
+)  # fmt: skip
+async def test_what_is_no_such_value_is_refused_and_said(crossing: Make, name: PrimitiveName, value: Any) -> None:
+    instance, _ = await crossing(name).component.alone()
+    with pytest.raises(ValueMisfit, match=rf"^parameter x: .*(is not a {name}|does not fit)"):
+        await instance.call("lower", value)
+    assert not instance.is_consumed
 
 
 # Loading: convert_int_to_bool
