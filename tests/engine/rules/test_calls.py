@@ -63,7 +63,7 @@ def _post(
     return both(text.replace("(func $i ", "(core func $i "), {"other": _leave})
 
 
-# canon lift: post-return
+# Place: canon lift (post_return)
 
 _TEXT = {
     "kind": "string",
@@ -156,7 +156,7 @@ async def test_a_trap_in_post_return_ends_the_call_and_the_instance(both: Make, 
         await pair.ours.call("count")
 
 
-# Component invariants: after a trap, no export runs again
+# Place: component invariants (Explainer.md): after a trap, no export runs again
 
 _TRAPS = """(component
   (import "fail" (func $fail))
@@ -223,7 +223,7 @@ async def test_a_trap_that_a_host_function_raises_is_the_call_s_own(both: Make) 
         await instance.call("host")
 
 
-# may_enter: an instance is not entered while it is inside a call
+# Place: component invariants (Explainer.md): an instance is entered by one call at a time
 
 
 async def test_a_host_function_cannot_call_back_into_the_instance_that_called_it(both: Make) -> None:
@@ -287,7 +287,7 @@ async def test_a_component_cannot_enter_itself_through_a_function_of_its_own(bot
         await both(_OWN).call("g")
 
 
-# Starting
+# Place: instantiation (Explainer.md, start of core modules)
 
 _START = """(component
   (import "other" (func $other (param "x" u32)))
@@ -315,7 +315,7 @@ async def test_a_trap_in_a_start_function_leaves_no_instance(both: Make) -> None
         await component.alone()
 
 
-# What a host may give
+# Place: the host's own, what a host may give
 
 
 @pytest.mark.parametrize("arguments", [(), (1, 2), ("a", "b", "c")])
@@ -336,7 +336,7 @@ async def test_another_number_of_arguments_is_refused_and_nothing_is_called(
         assert await instance.call(name, fits) is None
 
 
-# What a host function may answer
+# Place: the host's own, what a host function may answer
 
 _ASK = """(component
   (type $t {type})

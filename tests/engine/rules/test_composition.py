@@ -20,6 +20,8 @@ from airssys_actors.errors import ComponentInvalid, GuestTrap
 
 Make = Callable[..., Any]
 
+# Place: canon lift and canon lower of one function; Explainer.md, Instance Definitions and Alias Definitions
+
 # A realloc that keeps what was there: wasmtime grows and shrinks the memory of strings that it transcodes.
 _COPYING = """
   (memory (export "memory") 1)

@@ -30,7 +30,8 @@ def _case(*payloads: ValType | None) -> Variant:
     return Variant(tuple((f"c{number}", payload) for number, payload in enumerate(payloads)))
 
 
-# flatten_type. That wasmtime takes the components below proves the same for the types in them.
+# Place: Flattening (flatten_type, join)
+# That wasmtime takes the components below proves the same for the types in them.
 
 
 @pytest.mark.parametrize(
@@ -49,7 +50,7 @@ def test_cases_share_core_values_of_the_type_that_holds_both(kind: ValType, core
     assert list(flatten(kind)) == cores.split()
 
 
-# lift_flat_variant (CoerceValueIter), lower_flat_variant
+# Place: Flat Lifting, Flat Lowering (lift_flat_variant, lower_flat_variant)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +132,7 @@ async def test_no_bit_of_an_earlier_call_shows_in_what_a_case_does_not_use(
     assert (await pair.call("lower", value))[1] < 1 << 32
 
 
-# flatten_functype: what spills
+# Place: Flattening (flatten_functype), Lifting and Lowering Values (MAX_FLAT_PARAMS)
 
 
 def _many(count: int, *, at: int = 0, data: str = "") -> str:
@@ -205,7 +206,7 @@ async def test_what_the_guest_allocates_for_spilled_parameters_must_be_aligned(c
     assert (await pair.call("lower", tuple(range(17))))[0] % 8 == 0
 
 
-# flatten_functype: more than one core result
+# Place: Flattening (flatten_functype), Lifting and Lowering Values (MAX_FLAT_RESULTS)
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def _type(value: object) -> str:
     return type(value).__name__
 
 
-# load_list_from_range
+# Place: Loading (load_list_from_range)
 
 
 @pytest.mark.parametrize("name", sorted(NUMBERS))
@@ -94,7 +94,7 @@ async def test_the_length_in_bytes_never_wraps_around(crossing: Make, name: Prim
         await crossing(name).load_at(0, count)
 
 
-# MAX_LIST_BYTE_LENGTH, and the instance's own limits, which are lower
+# Place: Loading (MAX_LIST_BYTE_LENGTH), and the instance's own limits, which are lower
 
 
 @pytest.mark.parametrize(("name", "most"), [("u8", 64), ("u32", 16), ("u64", 8), ("bool", 64), ("char", 16)])
@@ -133,7 +133,7 @@ async def test_lists_in_lists_share_one_count(crossing: Make) -> None:
         await instance.call("load", five * 3, 3)
 
 
-# store_list_into_range: how the guest is asked for memory
+# Place: Storing (store_list_into_range)
 
 _ASKED = """(component
   (core module $m (memory (export "memory") 1)
@@ -174,7 +174,7 @@ async def test_the_guest_is_asked_even_for_nothing(both: Callable[..., Both], ty
     assert (calls, size, pointer, length) == (1, 0, 64, 0)
 
 
-# What a host may give for a list
+# Place: the host's own, what a host may give for a list
 
 
 @pytest.mark.parametrize(
@@ -286,7 +286,7 @@ async def test_a_list_that_changes_while_the_guest_allocates_is_written_as_it_wa
     assert len(values) > 6
 
 
-# Fill
+# Place: the host's own, Fill
 
 
 async def test_a_fill_writes_into_the_guest_and_says_how_much(crossing: Make) -> None:

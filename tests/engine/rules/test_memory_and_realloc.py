@@ -69,6 +69,9 @@ async def _no_way(guest: Both, reason: str, ways: str = "take fetch spill", valu
             await guest.call(way, *arguments)
 
 
+# Place: Storing, Lifting and Lowering Values (each call of realloc)
+
+
 async def test_what_realloc_answers_is_where_the_value_goes(both: Make) -> None:
     await _every_way(_guest(both, "(i32.const 4096)"))
 
@@ -118,6 +121,9 @@ async def test_a_growth_that_failed_is_no_address(both: Make) -> None:
     await _no_way(_guest(both, "(memory.grow (i32.const 9))"), "out of bounds|unaligned")
 
 
+# Place: Lifting and Lowering Values (may_leave)
+
+
 async def test_a_trap_in_realloc_ends_the_call(both: Make) -> None:
     await _no_way(_guest(both, "unreachable"), "unreachable")
 
@@ -137,6 +143,8 @@ async def test_the_guest_may_leave_again_after_realloc(both: Make) -> None:
         assert await pair.call("take", [1, 2]) == [1, 2]
         assert await pair.call("fetch") == [7, 8]
 
+
+# Place: the host's own, a realloc that spins
 
 _SPIN = "(loop $for_ever (br $for_ever)) unreachable"
 
@@ -177,6 +185,9 @@ async def test_an_instance_that_is_closed_while_realloc_spins_ends_the_call(both
     instance.close()
     with pytest.raises(InstanceConsumed):
         await call
+
+
+# Place: Storing (store_list_into_range)
 
 
 async def test_each_part_of_a_value_is_asked_for_by_itself_and_may_lie_anywhere(both: Make) -> None:

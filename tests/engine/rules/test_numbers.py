@@ -30,7 +30,7 @@ def _float(bits: int) -> float:
     return float(struct.unpack("<d", struct.pack("<Q", bits))[0])
 
 
-# Flat Lifting: lift_flat_unsigned, lift_flat_signed
+# Place: Flat Lifting (lift_flat_unsigned, lift_flat_signed)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ async def test_the_type_says_whether_the_top_bit_is_a_sign(
     assert await of.lower(value) == [core]
 
 
-# Flat Lowering: lower_flat_signed
+# Place: Flat Lowering (lower_flat_signed)
 
 
 @pytest.mark.parametrize(("name", "value"), [("s8", -1), ("s8", -128), ("s16", -2), ("s16", -32768)])
@@ -75,7 +75,7 @@ async def test_a_small_negative_integer_lowers_to_a_core_value_with_its_sign_ext
     assert await crossing(name).lower(value) == [value & 0xFFFF_FFFF]
 
 
-# Loading, Storing: load_int, store_int
+# Place: Loading, Storing (load_int, store_int)
 
 
 @pytest.mark.parametrize("name", sorted(set(SCALARS) - {"bool", "char", "f32", "f64"}))
@@ -87,6 +87,9 @@ async def test_integers_lie_in_memory_little_endian_in_their_own_size(crossing: 
         assert await of.store(value) == data
         assert list(await of.load(data)) == [value]
         assert (await of.answer(value)) == data
+
+
+# Place: the host's own, what a host may give for a number
 
 
 @pytest.mark.parametrize("name", sorted(set(SCALARS) - {"f32", "f64", "bool", "char"}))
@@ -156,7 +159,7 @@ async def test_what_is_no_such_value_is_refused_and_said(crossing: Make, name: P
     assert not instance.is_consumed
 
 
-# Loading: convert_int_to_bool
+# Place: Loading (convert_int_to_bool)
 
 
 @pytest.mark.parametrize("core", [1, 2, 0x100, 0x8000_0000, 0xFFFF_FFFF])
@@ -177,7 +180,7 @@ async def test_a_bool_lowers_to_zero_or_one(crossing: Make) -> None:
     assert await of.store(True, False) == b"\1\0"
 
 
-# Loading: convert_i32_to_char
+# Place: Loading (convert_i32_to_char)
 
 
 @pytest.mark.parametrize("code", [0xD800, 0xDBFF, 0xDC00, 0xDFFF])
@@ -205,7 +208,7 @@ async def test_every_other_number_is_a_char(crossing: Make, code: int) -> None:
     assert await of.store(char) == await of.answer(char) == data
 
 
-# Loading: canonicalize_nan32, canonicalize_nan64. The specification lets an engine keep a NaN's payload; wasmtime does.
+# Place: Loading (canonicalize_nan32, canonicalize_nan64)
 
 
 @pytest.mark.parametrize("bits", [0x7FC00000, 0xFFC00000, 0x7F800001, 0x7FFFFFFF, 0xFFFFFFFF])
@@ -232,6 +235,10 @@ async def test_a_nan_in_a_joined_slot_is_lifted_as_the_canonical_one(crossing: M
     assert _bits((await of.lift(1, (1 << 64) - 1))[1]) == _NAN64
 
 
+# Place: Storing (maybe_scramble_nan32, maybe_scramble_nan64)
+# An engine may write any NaN, and wasmtime keeps the payload: so ours alone.
+
+
 @pytest.mark.parametrize("bits", [_NAN64 + 0x123, 0xFFF8 << 48, (0x7FF0 << 48) + 1])
 async def test_every_nan_is_lowered_as_the_canonical_one(crossing: Make, bits: int) -> None:
     nan = _float(bits)
@@ -245,6 +252,9 @@ async def test_every_nan_is_lowered_as_the_canonical_one(crossing: Make, bits: i
         of = crossing(tuple_of(prim(name), prim("u8")))  # type: ignore[arg-type]
         instance, _ = await of.component.alone()
         assert (await instance.call("store", [(nan, 1)]))[:width] == canonical.to_bytes(width, "little")
+
+
+# Place: Loading, Storing (decode_i32_as_float, encode_float_as_i32)
 
 
 @pytest.mark.parametrize("value", [0.0, -0.0, 1.5, math.inf, -math.inf, 2.0**-149, -(2.0**127)])

@@ -43,7 +43,7 @@ async def _both_ways(of: Crossing, value: Any, data: bytes) -> None:
     assert await of.store(value) == data
 
 
-# alignment_record, elem_size_record
+# Place: Alignment, Element Size (alignment_record, elem_size_record)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ async def test_what_lies_in_the_padding_does_not_matter(crossing: Make) -> None:
     assert await crossing(tuple_of(U8, U32)).load(b"\1\xff\xff\xff\2\0\0\0") == [(1, 2)]
 
 
-# What a host may give for a record or tuple
+# Place: the host's own, what a host may give for a record or tuple
 
 
 async def test_a_record_may_come_from_any_mapping_in_any_order(crossing: Make) -> None:
@@ -122,7 +122,7 @@ async def test_a_host_s_record_or_tuple_that_does_not_fit_is_refused_and_said(
     assert not instance.is_consumed
 
 
-# alignment_variant, elem_size_variant, discriminant_type
+# Place: Alignment, Element Size (alignment_variant, elem_size_variant, discriminant_type)
 
 
 @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ async def test_a_host_s_case_or_flags_that_do_not_fit_are_refused_and_said(
     assert not instance.is_consumed
 
 
-# alignment_flags, elem_size_flags, load_flags, store_flags
+# Place: Alignment, Element Size, Loading, Storing (flags)
 
 
 @pytest.mark.parametrize(("count", "width"), [(1, 1), (8, 1), (9, 2), (16, 2), (17, 4), (32, 4)])
@@ -274,7 +274,7 @@ async def test_flags_may_come_as_any_collection_of_names(crossing: Make, value: 
     assert await instance.call("lower", value) == [0b101]
 
 
-# Compounds of strings and lists
+# Place: Loading, Storing (load_record, store_record)
 
 
 async def test_strings_and_lists_lie_in_records_as_pointer_and_length(crossing: Make) -> None:

@@ -126,6 +126,9 @@ async def pair(both: Make) -> Pair:
     return await _composed(both).fresh()
 
 
+# Place: Table State; lift_own, lift_borrow, lower_own, lower_borrow; canon resource.drop
+
+
 async def test_each_component_instance_has_a_table_of_its_own(pair: Pair) -> None:
     assert await pair.call("user#make", 70) == 1
     assert await pair.call("maker#new", 71) == 1
@@ -253,7 +256,7 @@ async def test_a_trap_in_one_component_ends_all_of_the_composition(pair: Pair) -
             pair.theirs.call(name, *arguments)
 
 
-# Only the implementer may make a handle from a number, or ask for it
+# Place: canon resource.new, canon resource.rep (validation)
 
 
 @pytest.mark.parametrize("builtin", ["new", "rep"])

@@ -71,7 +71,7 @@ def _guest(both: Make, dtor: str = "", **more: Any) -> Both:
     return both(GUEST.replace("{dtor}", dtor), {"told": lambda log, rep: log.append(rep)}, **more)
 
 
-# The table: indices
+# Place: Table State
 
 
 async def test_the_first_handle_is_one(both: Make) -> None:
@@ -122,7 +122,7 @@ async def test_a_guest_cannot_make_more_handles_than_its_limit(both: Make) -> No
         await instance.call("new", 3)
 
 
-# canon resource.new, resource.rep
+# Place: canon resource.new, canon resource.rep
 
 
 @pytest.mark.parametrize("rep", [0, 1, 0x7FFFFFFF, 0xFFFFFFFF])
@@ -142,7 +142,7 @@ async def test_two_handles_may_stand_for_the_same_number(both: Make) -> None:
     assert await pair.call("rep", other) == 70
 
 
-# canon resource.drop, and the destructor
+# Place: canon resource.drop
 
 
 async def test_dropping_a_handle_runs_the_destructor_once_with_its_number(both: Make) -> None:
@@ -202,7 +202,7 @@ async def test_a_trap_in_a_destructor_ends_the_drop_and_the_instance(both: Make)
             await pair.ours.call("dropped")
 
 
-# lift_own, lower_own: transfer to the host and back
+# Place: Loading, Storing (lift_own, lower_own)
 
 
 async def test_giving_a_resource_away_frees_its_handle(both: Make) -> None:
@@ -289,7 +289,7 @@ async def test_a_resource_given_in_a_call_that_is_refused_stays_the_host_s(both:
     assert await instance.call("take", thing) == 1
 
 
-# lower_borrow to whoever implements the resource
+# Place: Storing (lower_borrow)
 
 
 async def test_a_guest_that_is_lent_its_own_resource_gets_its_number_and_no_handle(both: Make) -> None:
@@ -307,7 +307,7 @@ async def test_what_the_host_holds_is_a_resource_of_its_guest(both: Make) -> Non
     assert thing.theirs.owned
 
 
-# The end of an instance
+# Place: the host's own, the end of an instance
 
 
 async def test_no_destructor_runs_when_an_instance_ends(both: Make) -> None:

@@ -58,7 +58,7 @@ async def _load(of: Crossing, data: bytes, length: int) -> Any:
     return loaded[0]
 
 
-# load_string_from_range: what each encoding reads
+# Place: Loading (load_string_from_range), Storing (store_string_into_range)
 
 
 @pytest.mark.parametrize("text", ["", "a", "día", "日本", "😀", "\0", "a\u0301", "\uffff"])
@@ -115,7 +115,7 @@ async def test_a_byte_order_mark_is_a_character_like_another(crossing: Make, enc
     assert await _load(of, data, len(data) if encoding == "utf8" else 2) == "\ufeffa"
 
 
-# load_string_from_range: what cannot be decoded traps
+# Place: Loading (load_string_from_range, UnicodeError)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ async def test_text_cut_short_in_the_middle_of_a_pair_traps(crossing: Make) -> N
         await _load(crossing("string", "utf16"), data, 1)
 
 
-# load_string_from_range: alignment and bounds
+# Place: Loading (load_string_from_range, alignment and bounds)
 
 
 @pytest.mark.parametrize(("encoding", "tag"), [("utf16", 0), ("latin1+utf16", 0), ("latin1+utf16", _TAG)])
@@ -191,7 +191,7 @@ async def test_a_length_never_wraps_around(crossing: Make, encoding: str, length
         await crossing("string", encoding).lift(0, length)
 
 
-# MAX_STRING_BYTE_LENGTH, and the instance's own limit, which is lower
+# Place: Loading (MAX_STRING_BYTE_LENGTH), and the instance's own limit, which is lower
 
 
 async def test_a_string_longer_than_the_limit_is_refused_before_it_is_copied(crossing: Make) -> None:
@@ -216,7 +216,7 @@ def test_no_limit_exceeds_the_specification_s(field: str) -> None:
         assert getattr(InstanceLimits(**{field: given}), field) == holds
 
 
-# Storing: what the host gives
+# Place: Storing (store_string_into_range), and what a host may give
 
 
 @pytest.mark.parametrize("encoding", _ENCODINGS)
