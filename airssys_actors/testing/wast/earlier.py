@@ -6,7 +6,7 @@ those of every other instance, one of the same component too: the types of what 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from airssys_actors.engine.component import Component
 from airssys_actors.engine.decoder import decode
 from airssys_actors.engine.host import HostFunction, HostInterface
 from airssys_actors.engine.instance import Instance
+from airssys_actors.engine.plan import Export, ExportedInstance
 from airssys_actors.engine.types import (
     Borrow,
     FuncType,
@@ -29,7 +30,7 @@ from airssys_actors.engine.types import (
 )
 from airssys_actors.engine.wit.resolve import WitInterface
 
-__all__ = ("offer_of",)
+__all__ = ("offers_of",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +43,27 @@ class _Declared(HostInterface):
         return self.known
 
 
-def offer_of(name: str, data: bytes, component: Component, instance: Instance) -> HostInterface:
-    """Offer ``instance`` of ``component``, whose binary is ``data``, under ``name``."""
-    interface, _, version = name.partition("@")
-    exports = decode(data).exports
+def offers_of(name: str, data: bytes, component: Component, instance: Instance) -> list[HostInterface]:
+    """Offer ``instance`` of ``component``, whose binary is ``data``, under ``name``; instances in it as interfaces."""
+    return list(_offers(name, "", decode(data).exports, component, instance))
+
+
+def _offers(
+    name: str, prefix: str, exports: Mapping[str, Export], component: Component, instance: Instance
+) -> Iterator[HostInterface]:
+    """Yield interfaces of what is exported below ``prefix`` (instances by name, "#" after each), inner ones first."""
     own = {each: export for each, export in exports.items() if isinstance(export, ResourceType)}
     outside = {resource: ResourceType(each, (name, each)) for each, resource in own.items()}
-    functions = {each: _forward(instance, each) for each in component.exports}
+    functions: dict[str, HostFunction] = {}
     types: dict[str, FuncType] = {}
-    for each, kind in component.exports.items():
-        decoded = getattr(exports.get(each), "type", kind)  # the resources of this decoding, not of the component's
-        types[each] = _imported_function(decoded, outside)
-    return _Declared(
+    for each, export in exports.items():
+        if isinstance(export, ExportedInstance):
+            yield from _offers(f"{name}/{each}", f"{prefix}{each}#", export.exports, component, instance)
+        elif not isinstance(export, ResourceType) and prefix + each in component.exports:
+            functions[each] = _forward(instance, prefix + each)
+            types[each] = _imported_function(export.type, outside)
+    interface, _, version = name.partition("@")
+    yield _Declared(
         interface,
         (version,) if version else (),
         functions,

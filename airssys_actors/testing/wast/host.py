@@ -66,6 +66,7 @@ class Host:
                 wit=_WIT,
             ),
             HostInterface("host", (), functions, resources),
+            HostInterface("host/nested", (), {"return-four": HostFunction(lambda _owner: 4)}),
         )
 
     def _dropped(self, _owner: object, thing: HostResource) -> None:

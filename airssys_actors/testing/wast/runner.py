@@ -33,7 +33,7 @@ from airssys_actors.errors import (
 )
 from airssys_actors.testing.wast import script as s
 from airssys_actors.testing.wast.convert import Assembler
-from airssys_actors.testing.wast.earlier import offer_of
+from airssys_actors.testing.wast.earlier import offers_of
 from airssys_actors.testing.wast.host import Host
 from airssys_actors.testing.wast.report import Finding, Verdict
 from airssys_actors.testing.wast.texts import CANNOT_ENTER, same_failure
@@ -263,9 +263,10 @@ class Runner:
 
     def _earlier(self) -> list[HostInterface]:
         return [
-            offer_of(name, live.data, live.component, live.instance)
+            offer
             for name, live in self._instances.items()
             if isinstance(live, _Live)
+            for offer in offers_of(name, live.data, live.component, live.instance)
         ]
 
     # -- actions

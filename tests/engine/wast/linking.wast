@@ -149,3 +149,29 @@
 (assert_unlinkable
   (component (import "a" (instance (export "make" (func (param "rep" u32) (result u32))))))
   "type mismatch with results")
+
+;; An instance inside an instance: of an earlier component, and of the host.
+(component $holds
+  (core module $m (func (export "five") (result i32) (i32.const 5)))
+  (core instance $i (instantiate $m))
+  (func $five (result u32) (canon lift (core func $i "five")))
+  (instance $innermost (export "five" (func $five)))
+  (instance $inner (export "innermost" (instance $innermost)))
+  (export "inner" (instance $inner)))
+(component
+  (import "holds" (instance $holds (export "inner" (instance (export "innermost" (instance
+    (export "five" (func (result u32)))))))))
+  (import "host" (instance $host (export "nested" (instance (export "return-four" (func (result u32)))))))
+  (core func $five (canon lower (func $holds "inner" "innermost" "five")))
+  (core func $four (canon lower (func $host "nested" "return-four")))
+  (core module $m
+    (import "" "four" (func $four (result i32)))
+    (import "" "five" (func $five (result i32)))
+    (func (export "nine") (result i32) (i32.add (call $four) (call $five))))
+  (core instance $i (instantiate $m (with "" (instance (export "four" (func $four)) (export "five" (func $five))))))
+  (func (export "nine") (result u32) (canon lift (core func $i "nine"))))
+(assert_return (invoke "nine") (u32.const 9))
+(assert_unlinkable
+  (component (import "holds" (instance (export "inner" (instance (export "five" (func)))))))
+  "was not found")
+(component (import "nobody" (instance (export "inner" (instance)))))
