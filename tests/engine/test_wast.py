@@ -316,6 +316,16 @@ def test_module_runs_as_a_program() -> None:
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, f"{command[-1]}: 59 passed, 0 failed", "")
 
 
+def test_report_whose_reader_has_gone_ends_quietly() -> None:
+    command = [sys.executable, "-m", "airssys_actors.testing.wast", str(_SCRIPTS / "refused.wast")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
+
+
 def test_forms_are_found_between_comments_and_strings() -> None:
     text = '(a "\\")(") ;; (\n(; ( (; ;) ;)(b (c))\n(d'
     forms = top_level_forms(text)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import faulthandler
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +24,11 @@ __all__ = ("main",)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the scripts that are named on the command line; return the exit status."""
     options = _parser().parse_args(arguments)
-    return asyncio.run(_run(options))
+    try:
+        return asyncio.run(_run(options))
+    except BrokenPipeError:  # whoever reads the report has read enough of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:
