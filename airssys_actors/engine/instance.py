@@ -285,6 +285,8 @@ class Instance:
         return self.scratch
 
     async def _invoke(self, prepared: PreparedCall, at: int, timeout_s: float | None) -> None:
+        if not self._store or self._fiber.future:  # an argument's own code may have closed the instance, or called it
+            self._refuse()
         out = self._words
         timer = task = None
         cancelling = 0
@@ -340,6 +342,8 @@ class Instance:
             if unfinished is not None:
                 try:
                     unfinished.close()
+                except ValueError:  # an argument's own code closes the instance: its next look at memory fails
+                    continue
                 except RuntimeError as failure:  # it goes on after GeneratorExit: the host function's own mistake
                     logger.warning("a host function does not end when it is cancelled: {}", failure)
         self.pending = self.lowering = self.waiting = self.outcome = self.result = None

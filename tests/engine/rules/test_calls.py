@@ -336,6 +336,47 @@ async def test_another_number_of_arguments_is_refused_and_nothing_is_called(
         assert await instance.call(name, fits) is None
 
 
+class _Meddler:
+    """A number that does something when it is looked at."""
+
+    def __init__(self, act: Callable[[], object]) -> None:
+        self._act = act
+
+    def __index__(self) -> int:
+        self._act()
+        return 5
+
+
+_TAKES = """(component
+  (core module $m {realloc}
+    (func (export "number") (param i32) (loop $long (local.set 0 (i32.add (local.get 0) (i32.const 1)))
+      (br_if $long (i32.lt_u (local.get 0) (i32.const 30000000)))))
+    (func (export "list") (param i32 i32)))
+  (core instance $i (instantiate $m))
+  (alias core export $i "memory" (core memory $memory)) (alias core export $i "realloc" (core func $realloc))
+  (type $l (list u32))
+  (func (export "number") (param "x" u32) (canon lift (core func $i "number")))
+  (func (export "list") (param "x" $l) (canon lift (core func $i "list") (memory $memory) (realloc $realloc))))"""
+
+
+@pytest.mark.parametrize("name", ["number", "list"])
+async def test_an_argument_that_closes_its_instance_ends_the_call_and_nothing_else(both: Make, name: str) -> None:
+    instance, _ = await both(_TAKES.replace("{realloc}", REALLOC)).alone()
+    meddler = _Meddler(instance.close)
+    with pytest.raises((InstanceConsumed, ValueError)):
+        await instance.call(name, meddler if name == "number" else [meddler])
+    assert instance.is_consumed
+
+
+async def test_an_argument_that_begins_a_call_makes_its_own_call_wait_for_no_turn(both: Make) -> None:
+    instance, _ = await both(_TAKES.replace("{realloc}", REALLOC)).alone()
+    begun = instance.call("number", 0)
+    with pytest.raises(RuntimeError, match="a call is under way in this instance"):
+        await instance.call("number", _Meddler(lambda: begun.send(None)))
+    assert not instance.is_consumed
+    begun.close()
+
+
 # Place: the host's own, what a host function may answer
 
 _ASK = """(component
