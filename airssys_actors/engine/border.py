@@ -35,7 +35,7 @@ _HOST_TRAP = b"the host ended this call"
 
 
 class Border:
-    """``current`` is the instance whose guest code runs, or ran last."""
+    """``current`` is the instance whose guest code runs; there is none between the slices."""
 
     __slots__ = ("_looked_ns", "_slice_ns", "_start_ns", "_stride", "calls", "current", "trap", "views")
 
@@ -50,8 +50,7 @@ class Border:
         """For the callback that fails next. Made before the guest runs, because a failing callback makes no call."""
 
     def forget(self) -> None:
-        """Let go of the last instance: the engine closes."""
-        self.current = None  # type: ignore[assignment]
+        """Free what is kept for later: the engine closes."""
         if self.trap:
             ffi.trap_delete(self.trap)
             self.trap = 0

@@ -69,6 +69,7 @@ class Component:
         when a trap would end the process.
         """
         require_traps_caught()
+        self.runtime.adopt()
         limits, account = limits or _LIMITS, account or CpuAccount()
         if self._spares is not None:
             spare = self._spares.take(owner, limits, account)
@@ -77,6 +78,9 @@ class Component:
         instance = Instance(self, owner, limits, account)
         try:
             await fill(self, instance)
+        except GeneratorExit:  # nobody waits for it any more
+            self.runtime.forget(instance)
+            raise
         except BaseException:
             instance.close()
             raise

@@ -1,4 +1,4 @@
-"""The front of the engine: bytes in, a component out. One engine belongs to one host and one event loop.
+"""The front of the engine: bytes in, a component out. One engine belongs to one host and one event loop at a time.
 
 The life of a component: its digest is looked up in the cache; else a child process validates it and compiles its core
 modules. Then it is decoded and linked, and the machine code is loaded. None of it happens on the loop.
@@ -73,9 +73,11 @@ class Engine:
             ImportRefused: with every import that ``interfaces`` does not offer, or offers with another type.
             WitInvalid: the WIT files of one of ``interfaces`` are wrong.
             CompileRefused: compiling took too much.
+            RuntimeError: the engine is in use on another event loop.
         """
         if self._closed:
             raise HostClosed("the engine is closed")
+        self._runtime.adopt()
         digest = await self._in_thread(_digest, data)
         key = (digest, id(interfaces))
         lock = self._loading.setdefault(key, asyncio.Lock())
@@ -103,10 +105,13 @@ class Engine:
         )
 
     def close(self) -> None:
-        """Kill what runs, free every instance, end the ticker's thread. Safe to repeat."""
+        """Kill what runs, free every instance, end the ticker's thread. Safe to repeat.
+
+        Raises ``RuntimeError`` in a host function that a guest is calling, and in another thread than the event loop's.
+        """
+        self._runtime.close()
         self._closed = True
         self._threads.shutdown(cancel_futures=True)
-        self._runtime.close()
 
     async def _load(self, data: bytes, digest: bytes, interfaces: Sequence[HostInterface]) -> Component:
         in_thread = self._in_thread

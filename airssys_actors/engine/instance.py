@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from ctypes import addressof, c_ubyte
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from loguru import logger
@@ -135,7 +135,7 @@ class Instance:
             if not self._fiber.begin(begin(self._out_at), "start function"):
                 await self._fiber.run()
             if out[0] or out[1]:
-                raise trap_from(out[1], out[0], self.failure)
+                raise self._outcome()
         finally:
             if self._fiber.future:
                 self._fiber.kill()
@@ -215,12 +215,13 @@ class Instance:
             ValueMisfit: an argument does not fit its type. The function was not called; if the misfit lies deep in a
                 list, so that the guest had begun to allocate, the instance is consumed.
             TypeError: there are too many arguments or too few.
+            RuntimeError: a call is under way, or the engine is in use on another event loop; nothing was called.
         """
         found = self._component.calls.get(name)
         if found is None:
             raise ExportMissing(f"the component exports no function {name!r}")
-        if not self._store or self._fiber.future:
-            self._refuse()
+        if not self._store or self._fiber.future or asyncio.get_running_loop() is not self._runtime.loop:
+            self._require_free()
         prepared, code = found
         _, at, words = self._buffers.get(name) or self._buffer(prepared)
         try:
@@ -252,8 +253,8 @@ class Instance:
 
     async def drop(self, resource: GuestResource) -> None:
         """Give a guest's resource back: runs its destructor. Raises as ``call`` does."""
-        if not self._store or self._fiber.future:
-            self._refuse()
+        if not self._store or self._fiber.future or asyncio.get_running_loop() is not self._runtime.loop:
+            self._require_free()
         rep = self.tables[0].rep_of(resource, resource.resource)
         resource.instance_key = None
         prepared = self._component.destructors.get(resource.resource)
@@ -263,10 +264,12 @@ class Instance:
         words.u32[2] = rep
         await self._invoke(prepared, at, None)
 
-    def _refuse(self) -> NoReturn:
+    def _require_free(self) -> None:
+        self._runtime.adopt()
         if not self._store:
             raise InstanceConsumed("the instance trapped, was stopped or was closed: make a new one")
-        raise RuntimeError("a call is under way in this instance")
+        if self._fiber.future:
+            raise RuntimeError("a call is under way in this instance")
 
     def _buffer(self, prepared: PreparedCall) -> tuple[Any, int, Words]:
         entry = self._buffers.get(prepared.name)
@@ -309,7 +312,7 @@ class Instance:
             if not self._fiber.begin(future, prepared.name):
                 await self._fiber.run()
             if out[0] or out[1]:
-                raise trap_from(out[1], out[0], self.failure)
+                raise self._outcome()
             if self._expired:
                 raise asyncio.CancelledError
             self.scope.end()
@@ -319,6 +322,9 @@ class Instance:
                 assert timeout_s is not None
                 raise CallTimeout(prepared.name, timeout_s) from None
             raise
+        except GeneratorExit:  # the call's coroutine was dropped, perhaps by the garbage collector
+            self._runtime.forget(self)
+            raise
         except BaseException:
             self.close()
             raise
@@ -327,6 +333,13 @@ class Instance:
                 timer.cancel()
         self.locked = False
 
+    def _outcome(self) -> BaseException:
+        """What ended the call; frees what wasmtime says of it."""
+        words = self._words
+        trap, error = words[0], words[1]
+        words[0] = words[1] = 0
+        return trap_from(error, trap, self.failure)
+
     def _expire(self, task: asyncio.Task[Any]) -> None:
         self._expired = True
         task.cancel()
@@ -334,10 +347,16 @@ class Instance:
     # -- the end
 
     def close(self) -> None:
-        """Free everything. A call under way is killed, and ends with ``InstanceConsumed``. Safe to repeat."""
+        """Free everything. A call under way is killed, and ends with ``InstanceConsumed``. Safe to repeat.
+
+        Raises ``RuntimeError`` in a host function that this guest is calling, and in another thread than the loop's.
+        """
         if not self._store:
             return
+        self._runtime.require_own_thread("an instance was to be closed")
         self._fiber.kill()
+        if self._words[0] or self._words[1]:  # it ended, and whoever waited for it was cancelled
+            self._outcome()
         for unfinished in (self.pending, self.lowering):
             if unfinished is not None:
                 try:
@@ -383,11 +402,5 @@ class Instance:
         self.scopes.clear()
 
     def __del__(self) -> None:
-        store = getattr(self, "_store", 0)
-        if not store or self._fiber.future:
-            return
-        self._store = 0
-        if self._views.release():
-            self._runtime.graveyard.append(store)  # freed later: the collector may run anywhere, a guest's stack too
-        else:
-            self._runtime.abandon_store(store)
+        if getattr(self, "_store", 0):
+            self._runtime.forget(self)

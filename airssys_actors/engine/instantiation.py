@@ -45,7 +45,6 @@ async def _fill(component: Component, instance: Instance, slate: Slate) -> None:
     trap = c_void_p()
     trap_at = addressof(trap)
     new, fetch = ffi.instance_new, ffi.instance_export
-    component.runtime.border.current = instance
     yields = False
     begun = perf_counter_ns()
     for step in component.preparation.steps:
@@ -54,7 +53,6 @@ async def _fill(component: Component, instance: Instance, slate: Slate) -> None:
             await asyncio.sleep(0)
             if instance.is_consumed:
                 raise InstanceConsumed("the instance was closed while it was made")
-            component.runtime.border.current = instance
             begun = perf_counter_ns()
         for target, source in copies:
             view[target] = view[source]

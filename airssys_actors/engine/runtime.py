@@ -1,8 +1,13 @@
-"""What all instances of one engine share while they run: border, scheduler, ticker, and the stores to be freed."""
+"""What all instances of one engine share while they run: border, scheduler, ticker, and what is to be freed.
+
+An engine belongs to one event loop and its thread. Everything else is refused, because nothing here is locked.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
+from threading import get_ident
 from typing import TYPE_CHECKING
 from weakref import ref
 
@@ -18,7 +23,7 @@ __all__ = ("Runtime",)
 
 
 class Runtime:
-    """Used by one event loop's thread, but for ``graveyard``: the garbage collector may run in any thread."""
+    """Used by one event loop's thread, but for ``forget``: the garbage collector may run in any thread."""
 
     def __init__(self, engine: int, tick_s: float = 0.001, budget_ns: int = 2_000_000) -> None:
         self.border = Border(int(tick_s * 1e9))
@@ -26,13 +31,53 @@ class Runtime:
         self.ticker = Ticker(engine, tick_s)
         self.polling = False
         self.closed = False
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self._thread = 0
+        self.forgotten: deque[Instance] = deque()
+        """Instances that nobody has any more, to be closed."""
         self.graveyard: deque[int] = deque()
+        """Stores to be deleted."""
         self.instances: dict[int, ref[Instance]] = {}
         """By their stores. (A WeakSet costs ten times as much for each instance.)"""
         self.stores = 0
         """Stores that were made and not yet deleted."""
         self.stores_abandoned = 0
         """Stores left allocated on purpose, because a host function kept a view of their memory."""
+
+    def adopt(self) -> None:
+        """Bind the engine to the running event loop, if it is free.
+
+        Raises ``RuntimeError`` when it is bound to another that is not closed.
+        """
+        loop = asyncio.get_running_loop()
+        if loop is self.loop:
+            return
+        if self.loop is not None:
+            if not self.loop.is_closed():
+                raise RuntimeError(
+                    "this engine is in use on another event loop: make an Engine for each loop, "
+                    "or hand the call over to that loop with asyncio.run_coroutine_threadsafe"
+                )
+            self.scheduler.close()  # what waited there waits for ever
+        self.loop, self._thread = loop, get_ident()
+
+    def require_own_thread(self, what: str) -> None:
+        """Raise ``RuntimeError`` in another thread than the event loop's, as long as that runs."""
+        if self.loop is not None and self._thread != get_ident() and self.loop.is_running():
+            raise RuntimeError(
+                f"{what} in another thread than the engine's event loop runs in: "
+                "hand it over with loop.call_soon_threadsafe"
+            )
+
+    def forget(self, instance: Instance) -> None:
+        """Close an instance that nobody has any more: now, or when that is safe.
+
+        The collector runs anywhere: in any thread, and in the host functions of a guest that is running.
+        """
+        if self.polling or self._thread != get_ident():
+            self.forgotten.append(instance)
+        else:
+            instance.close()
 
     def delete_store(self, store: int) -> None:
         """Free a store, now or as soon as no guest runs: never from under a running guest."""
@@ -41,6 +86,9 @@ class Runtime:
             self.bury()
 
     def bury(self) -> None:
+        """Free what is left to be freed. Not while a guest runs."""
+        while self.forgotten:
+            self.forgotten.popleft().close()
         while self.graveyard:
             store = self.graveyard.popleft()
             self.instances.pop(store, None)
@@ -53,7 +101,13 @@ class Runtime:
         self.stores_abandoned += 1
 
     def close(self) -> None:
-        """Free every instance that is left, and end the ticker's thread."""
+        """Free every instance that is left, and end the ticker's thread.
+
+        Raises ``RuntimeError`` in a host function that a guest is calling, and in the wrong thread.
+        """
+        if self.polling:
+            raise RuntimeError("an engine cannot be closed by a host function that one of its guests is calling")
+        self.require_own_thread("an engine was to be closed")
         self.closed = True
         for known in list(self.instances.values()):
             instance = known()

@@ -67,6 +67,7 @@ class Scheduler:
         for queue in self._queues:
             queue.clear()
         self._queued = 0
+        self._turn_due = False
 
     def _enqueue(self, fiber: Fiber) -> None:
         account = fiber.account
