@@ -96,6 +96,7 @@ class Engine:
         runtime = self._runtime
         if not runtime.polling:
             runtime.bury()
+            runtime.sweep()
         return EngineStatistics(
             runtime.stores,
             runtime.stores_abandoned,

@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from ctypes import addressof, c_ubyte
 from typing import TYPE_CHECKING, Any
-from weakref import ref
 
 from loguru import logger
 
@@ -121,8 +120,7 @@ class Instance:
         self.scratch: Scratch | None = None
         self.waiting: tuple[Callable[..., Any], int, bool] | None = None
         self._store = ffi.store_new(component.engine_at, None, None)
-        runtime.stores += 1
-        runtime.instances[self._store] = ref(self)
+        runtime.enter(self._store, self, self._views)
         ffi.store_limiter(self._store, limits.memory_bytes, limits.table_elements, -1, _MOST_TABLES, limits.memories)
         self.context: int = ffi.store_context(self._store)
 
@@ -198,6 +196,11 @@ class Instance:
     @property
     def is_consumed(self) -> bool:
         return not self._store
+
+    @property
+    def store(self) -> int:
+        """The address of wasmtime's store; 0 when the instance is consumed."""
+        return self._store
 
     @property
     def guest_time_ns(self) -> int:
@@ -402,5 +405,6 @@ class Instance:
         self.scopes.clear()
 
     def __del__(self) -> None:
-        if getattr(self, "_store", 0):
+        store = getattr(self, "_store", 0)
+        if store and self._runtime.knows(store, self._views):
             self._runtime.forget(self)

@@ -11,6 +11,8 @@ from threading import get_ident
 from typing import TYPE_CHECKING
 from weakref import ref
 
+from loguru import logger
+
 from airssys_actors.engine import ffi
 from airssys_actors.engine.border import Border
 from airssys_actors.engine.scheduler import Scheduler
@@ -18,8 +20,11 @@ from airssys_actors.engine.ticker import Ticker
 
 if TYPE_CHECKING:
     from airssys_actors.engine.instance import Instance
+    from airssys_actors.engine.words import MemoryViews
 
 __all__ = ("Runtime",)
+
+_FEWEST_BEFORE_SWEEPING = 256
 
 
 class Runtime:
@@ -37,8 +42,9 @@ class Runtime:
         """Instances that nobody has any more, to be closed."""
         self.graveyard: deque[int] = deque()
         """Stores to be deleted."""
-        self.instances: dict[int, ref[Instance]] = {}
+        self.instances: dict[int, tuple[ref[Instance], MemoryViews]] = {}
         """By their stores. (A WeakSet costs ten times as much for each instance.)"""
+        self._sweep_at = _FEWEST_BEFORE_SWEEPING
         self.stores = 0
         """Stores that were made and not yet deleted."""
         self.stores_abandoned = 0
@@ -69,6 +75,34 @@ class Runtime:
                 "hand it over with loop.call_soon_threadsafe"
             )
 
+    def enter(self, store: int, instance: Instance, views: MemoryViews) -> None:
+        """Know an instance that was just made."""
+        self.stores += 1
+        if len(self.instances) >= self._sweep_at:
+            self.sweep()
+            self._sweep_at = max(_FEWEST_BEFORE_SWEEPING, 2 * len(self.instances))
+        self.instances[store] = (ref(instance), views)
+
+    def knows(self, store: int, views: MemoryViews) -> bool:
+        """Whether a store is still that of the instance with these views, and not swept away."""
+        known = self.instances.get(store)
+        return known is not None and known[1] is views
+
+    def sweep(self) -> None:
+        """Free the stores of instances that ended without a word.
+
+        The collector runs in the deepest recursion too, and there Python calls no finalizer. What the guest held of
+        the host's is gone without its being told.
+        """
+        kept = {instance.store for instance in self.forgotten}
+        for store, (known, views) in list(self.instances.items()):
+            if known() is None and store not in kept and self.instances.pop(store, None) is not None:
+                logger.warning("an instance was lost while Python had no room to finalize it; its store is freed")
+                if views.release():
+                    self.delete_store(store)
+                else:
+                    self.abandon_store(store)
+
     def forget(self, instance: Instance) -> None:
         """Close an instance that nobody has any more: now, or when that is safe.
 
@@ -81,6 +115,7 @@ class Runtime:
 
     def delete_store(self, store: int) -> None:
         """Free a store, now or as soon as no guest runs: never from under a running guest."""
+        self.instances.pop(store, None)
         self.graveyard.append(store)
         if not self.polling:
             self.bury()
@@ -90,9 +125,7 @@ class Runtime:
         while self.forgotten:
             self.forgotten.popleft().close()
         while self.graveyard:
-            store = self.graveyard.popleft()
-            self.instances.pop(store, None)
-            ffi.store_delete(store)
+            ffi.store_delete(self.graveyard.popleft())
             self.stores -= 1
 
     def abandon_store(self, store: int) -> None:
@@ -109,7 +142,8 @@ class Runtime:
             raise RuntimeError("an engine cannot be closed by a host function that one of its guests is calling")
         self.require_own_thread("an engine was to be closed")
         self.closed = True
-        for known in list(self.instances.values()):
+        self.sweep()
+        for known, _ in list(self.instances.values()):
             instance = known()
             if instance is not None:
                 instance.close()
