@@ -4,12 +4,17 @@
 PYTHON ?= python3
 PYTEST_ARGS ?= -n auto
 
+# Interpreters on which the engine is tested besides: those of these that are there. Each has to be a Python >= 3.11.
+PYTHONS ?= python3.11 python3.12 python3.13 python3.14 $(wildcard $(HOME)/.pyenv/versions/3.1[1-4].*/bin/python)
+
 VENV := .venv
 PY := $(VENV)/bin/python
 BIN := $(VENV)/bin
+BORDER_TESTS := $(wildcard tests/engine/test_border_*.py) tests/engine/test_relied_on.py tests/engine/test_hostile_guests.py \
+    tests/engine/test_scheduler.py
 GUEST_BUILD := $(PY) -m examples.guests.build
 
-.PHONY: run test check differential format perf build guests install clean
+.PHONY: run test pythons test-pythons check differential format perf build guests install clean
 .DEFAULT_GOAL := run
 
 install: $(VENV)/.installed
@@ -44,6 +49,28 @@ test: $(VENV)/.installed
 # Ten minutes on every core, from a random seed that is printed; `make differential DIFFERENTIAL_ARGS='--seed 1 --minutes 1'`.
 differential: $(VENV)/.installed
 	$(PY) -m tests.differential $(DIFFERENTIAL_ARGS)
+
+# One environment for each minor version that is installed. One that cannot be made is named, and left out.
+pythons: $(VENV)/.installed
+	@for python in $(PYTHONS); do \
+	    version=$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || continue; \
+	    made=build/pythons/$$version; \
+	    [ $$made/.installed -nt pyproject.toml ] && continue; \
+	    [ $$version = $$($(PY) -c 'import sys; print("%d.%d" % sys.version_info[:2])') ] && continue; \
+	    echo "making an environment for Python $$version ($$python)"; \
+	    { $$python -m venv --clear $$made \
+	        && $$made/bin/python -m pip install --quiet --disable-pip-version-check -e '.[test]' \
+	        && touch $$made/.installed; } \
+	    || { echo "Python $$version is left out: its environment could not be made"; rm -rf $$made; }; \
+	done
+
+# The engine's border with C, on each of them. The random run over 200 instances is part of `make test`.
+test-pythons: pythons
+	@for python in build/pythons/*/bin/python; do \
+	    [ -x $$python ] || continue; \
+	    $$python -VV; \
+	    $$python -m pytest -q $(PYTEST_ARGS) $(BORDER_TESTS) || exit 1; \
+	done
 
 check: $(VENV)/.installed
 	$(BIN)/ruff check .
