@@ -214,6 +214,7 @@ def test_keyword_is_a_name_with_a_percent_sign_alone(keyword: str) -> None:
         ("f: func() -> map<u8, u8>;", "the type map is not supported"),
         ("f: func() -> list<u8, 4>;", "2:21: a list of a fixed length is not supported"),
         ("f: func() -> (a: u8);", "named results are no longer part of WIT; return a record or a tuple"),
+        ("f: func() -> result<_>;", "`>` stands where a `result` without an ok type needs `,`"),
         ("f: func() -> float32;", "`float32` is the former name of a type; write `f32`"),
         ("f: func() -> nowhere;", "2:14: there is no type `nowhere` here; define it, or `use` it"),
         ("f: func()", "stands where a function needs `;`; write `;` here"),
