@@ -29,22 +29,19 @@ WAITING = 0xFFFFFFFF
 Lowering: TypeAlias = "Generator[tuple[int, int], int | None, None]"
 """A value being written: yields (alignment, length), is sent the pointer."""
 
-_MOST_CALLS_BETWEEN = 7
-_SLOW_NS = 100_000
 _HOST_TRAP = b"the host ended this call"
 
 
 class Border:
     """``current`` is the instance whose guest code runs; there is none between the slices."""
 
-    __slots__ = ("_looked_ns", "_slice_ns", "_start_ns", "_stride", "calls", "current", "trap", "views")
+    __slots__ = ("_engine", "_slice_ns", "current", "trap", "until", "views")
 
-    def __init__(self, slice_ns: int) -> None:
+    def __init__(self, engine: int, slice_ns: int) -> None:
         self.views = RawViews()
-        self._slice_ns = slice_ns
-        self._start_ns = self._looked_ns = self._stride = 0
-        self.calls = 0
-        """Host calls to come before the next look at the clock."""
+        self._engine, self._slice_ns = engine, slice_ns
+        self.until = 0
+        """When the slice under way is over. Each host call looks at the clock as it ends, and calls ``stop`` then."""
         self.current: Instance = None  # type: ignore[assignment]  # set before each entry into a guest
         self.trap = 0
         """For the callback that fails next. Made before the guest runs, because a failing callback makes no call."""
@@ -61,21 +58,18 @@ class Border:
         self.current = current
         if not self.trap:
             self.trap = ffi.trap_new(_HOST_TRAP, len(_HOST_TRAP))
-        self.calls = self._stride = 0
-        self._start_ns = self._looked_ns = now = perf_counter_ns()
+        now = perf_counter_ns()
+        self.until = now + self._slice_ns
         return now
 
-    def pace(self, current: Instance) -> None:
-        """Every few host calls, every one when they are slow: have a guest yield that has run for a slice.
+    def stop(self) -> None:
+        """Have the guest yield that has run for a slice.
 
         The ticker's thread needs the GIL. A guest that calls the host all the time lets go of it only for moments in
-        which that thread does not wake up, so such a guest has to be stopped from here.
+        which that thread does not wake up, so such a guest has to be stopped from here. Moving its deadline would not
+        do: a loop that calls the host compares the epoch with a deadline that it read before.
         """
-        now = perf_counter_ns()
-        self._stride = min(2 * self._stride + 1, _MOST_CALLS_BETWEEN) if now - self._looked_ns < _SLOW_NS else 0
-        self.calls, self._looked_ns = self._stride, now
-        if now - self._start_ns > self._slice_ns:
-            ffi.set_epoch_deadline(current.context, 0)
+        ffi.engine_tick(self._engine)
 
     @staticmethod
     def cannot_leave() -> GuestTrap:

@@ -7,6 +7,7 @@ call, in a function with variables of the function around it (see ``guard`` for 
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airssys_actors.engine import ffi
@@ -44,12 +45,11 @@ def _callback(border: Border, work: Callable[[Instance, Words], None], *, leaves
     def callback(_env: int, _caller: int, raw: int, _count: int) -> int:
         try:
             current = border.current
-            border.calls -= 1
-            if border.calls < 0:
-                border.pace(current)
             if leaves and current.locked:
                 raise border.cannot_leave()
             work(current, views[raw])
+            if perf_counter_ns() > border.until:
+                border.stop()
         except BaseException as failure:
             border.current.failure, trap, border.trap = failure, border.trap, 0
             return trap
@@ -71,6 +71,8 @@ def resume(border: Border) -> Callback:
                 lowering = current.lowering
                 assert lowering is not None
                 border.drive(current, words, lowering, words.u32[4])
+                if perf_counter_ns() > border.until:
+                    border.stop()
                 return 0
             outcome = current.outcome
             if outcome is None:  # polled too early: sleep on
@@ -85,6 +87,8 @@ def resume(border: Border) -> Callback:
                 border.drive(current, words, finish(current, words, ret, outcome.value), None)
             else:
                 finish(current, words, ret, outcome.value)
+            if perf_counter_ns() > border.until:
+                border.stop()
         except BaseException as failure:
             border.current.failure, trap, border.trap = failure, border.trap, 0
             return trap
@@ -104,6 +108,8 @@ def arguments(border: Border) -> Callback:
             lowering = current.lowering
             assert lowering is not None
             border.drive_arguments(current, words, lowering, words.u32[4])
+            if perf_counter_ns() > border.until:
+                border.stop()
         except BaseException as failure:
             border.current.failure, trap, border.trap = failure, border.trap, 0
             return trap

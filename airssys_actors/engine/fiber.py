@@ -37,6 +37,7 @@ class Fiber:
     __slots__ = (
         "_instance",
         "_runtime",
+        "_ticks",
         "_waiter",
         "_woken",
         "account",
@@ -51,6 +52,7 @@ class Fiber:
         self._instance, self._runtime, self.account = instance, runtime, account
         self.limit_ns = 0 if limit_s is None else int(limit_s * 1e9)
         self.future = 0
+        self._ticks = -1
         self.name = ""
         self.spent_ns = 0
         self.turn: asyncio.Future[bool] | None = None
@@ -79,8 +81,8 @@ class Fiber:
             border.current = None  # type: ignore[assignment]  # an instance that nobody has is not kept by this
         spent = perf_counter_ns() - start
         self.spent_ns += spent
-        self.account.charge(spent)
-        runtime.scheduler.charge(spent)
+        self.account.used_ns += spent
+        runtime.scheduler.left_ns -= spent
         if runtime.forgotten or runtime.graveyard:
             runtime.bury()
         if not finished and self.limit_ns and self.spent_ns > self.limit_ns:
@@ -94,6 +96,9 @@ class Fiber:
         """
         self.future, self.name, self.spent_ns = future, name, 0
         runtime = self._runtime
+        if self._ticks != runtime.ticker.ticks:  # a deadline from then would have the guest yield before it begins
+            self._ticks = runtime.ticker.ticks
+            ffi.set_epoch_deadline(self._instance.context, 1)
         # Not from inside a host function: its guest's slice is not over. An eager task, or a coroutine that is driven
         # by hand, begins there.
         if not runtime.polling and runtime.scheduler.has_room(self) and self.slice():

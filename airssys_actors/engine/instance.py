@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from ctypes import addressof, c_ubyte
-from typing import TYPE_CHECKING, Any
+from ctypes import addressof, c_ubyte, c_void_p
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from loguru import logger
 
@@ -32,9 +32,10 @@ __all__ = ("Instance",)
 
 _MOST_TABLES = 64
 _NOTHING = memoryview(b"")
-_ARGUMENTS = ffi.EXTERN_SIZE - ffi.EXTERN_OF
-"""From a function to its arguments, in the buffer of a call."""
 _NO_ALLOCATION = (0, 0)
+
+_Buffer: TypeAlias = "tuple[Any, Words, ffi.CallArguments]"
+"""Of one export: an extern with tagged parameters and results, these as words, and how to call it with them."""
 
 
 class Instance:
@@ -95,7 +96,7 @@ class Instance:
         self._words = component.preparation.words()
         self._out_at = addressof(self._words)
         self.words_at = self._out_at + 16
-        self._buffers: dict[str, tuple[Any, int, Words]] = {}
+        self._buffers: dict[str, _Buffer] = {}
         self._expired = False
         self._views = MemoryViews()
         self._fiber = Fiber(self, runtime, account, limits.guest_time_s)
@@ -181,11 +182,9 @@ class Instance:
         if self.leaves < 0:
             raise LimitExceeded(f"the guest handed over lists of more than {self.elements} elements at once")
 
-    def charge_bytes(self, length: int) -> None:
-        """Count bytes about to be copied out. More than a memory holds can only be the same bytes, told many times."""
-        self.bytes_left -= length
-        if self.bytes_left < 0:
-            raise LimitExceeded(f"the guest handed over more than {self.memory_bytes} bytes at once")
+    def too_many_bytes(self) -> LimitExceeded:
+        """Bytes are counted before they are copied out: more than a memory holds are the same ones, told many times."""
+        return LimitExceeded(f"the guest handed over more than {self.memory_bytes} bytes at once")
 
     @staticmethod
     def too_large(what: str, length: int, most: int) -> LimitExceeded:
@@ -226,7 +225,7 @@ class Instance:
         if not self._store or self._fiber.future or asyncio.get_running_loop() is not self._runtime.loop:
             self._require_free()
         prepared, code = found
-        _, at, words = self._buffers.get(name) or self._buffer(prepared)
+        _, words, entry = self._buffers.get(name) or self._buffer(prepared)
         try:
             if code.allocates:
                 scratch = self.scratch_for(len(code.signature.params))
@@ -244,13 +243,18 @@ class Instance:
             if len(arguments) != wanted:
                 raise TypeError(f"{name} takes {wanted} arguments, and {len(arguments)} were given") from failure
             raise
-        await self._invoke(prepared, at, timeout_s)
-        if code.direct:
-            try:
+        if not self._store or self._fiber.future:  # an argument's own code may have closed the instance, or called it
+            self._require_free()
+        begun = 0.0 if timeout_s is None else asyncio.get_running_loop().time()
+        try:
+            if not self._fiber.begin(ffi.call_prepared(*entry), name):
+                await self._go_on(name, timeout_s, begun)
+            self._leave()
+            if code.direct:
                 return code.read(self, words)
-            except BaseException:
-                self.close()
-                raise
+        except BaseException as failure:
+            self._consume(failure)
+            raise
         result, self.result = self.result, None
         return result
 
@@ -263,9 +267,15 @@ class Instance:
         prepared = self._component.destructors.get(resource.resource)
         if prepared is None:
             return
-        _, at, words = self._buffer(prepared)
+        _, words, entry = self._buffer(prepared)
         words.u32[2] = rep
-        await self._invoke(prepared, at, None)
+        try:
+            if not self._fiber.begin(ffi.call_prepared(*entry), prepared.name):
+                await self._fiber.run()
+            self._leave()
+        except BaseException as failure:
+            self._consume(failure)
+            raise
 
     def _require_free(self) -> None:
         self._runtime.adopt()
@@ -274,14 +284,26 @@ class Instance:
         if self._fiber.future:
             raise RuntimeError("a call is under way in this instance")
 
-    def _buffer(self, prepared: PreparedCall) -> tuple[Any, int, Words]:
-        entry = self._buffers.get(prepared.name)
-        if entry is None:
+    def _buffer(self, prepared: PreparedCall) -> _Buffer:
+        buffer = self._buffers.get(prepared.name)
+        if buffer is None:
             raw = (c_ubyte * len(prepared.template)).from_buffer_copy(prepared.template)
-            self._fetch(prepared.place, addressof(raw))
+            function = addressof(raw)
+            self._fetch(prepared.place, function)
+            arguments = function + ffi.EXTERN_SIZE
+            entry = (
+                c_void_p(self.context),
+                c_void_p(function + ffi.EXTERN_OF),
+                c_void_p(arguments),
+                prepared.params,
+                c_void_p(arguments + ffi.VAL_SIZE * prepared.params.value),
+                prepared.results,
+                c_void_p(self._out_at),
+                c_void_p(self._out_at + 8),
+            )
             words = Words(memoryview(raw).cast("B")[ffi.EXTERN_SIZE :])
-            entry = self._buffers[prepared.name] = (raw, addressof(raw) + ffi.EXTERN_SIZE, words)
-        return entry
+            buffer = self._buffers[prepared.name] = (raw, words, entry)
+        return buffer
 
     def scratch_for(self, count: int) -> Scratch:
         """Where ``count`` core arguments are kept until all memory has been allocated."""
@@ -290,51 +312,43 @@ class Instance:
             self.scratch = Scratch()
         return self.scratch
 
-    async def _invoke(self, prepared: PreparedCall, at: int, timeout_s: float | None) -> None:
-        if not self._store or self._fiber.future:  # an argument's own code may have closed the instance, or called it
-            self._refuse()
+    def _leave(self) -> None:
+        """Look at how the guest came back. Raises ``GuestTrap`` and its like."""
         out = self._words
-        timer = task = None
-        cancelling = 0
-        if timeout_s is not None:
-            task = asyncio.current_task()
-            assert task is not None
-            cancelling = task.cancelling()
-            timer = asyncio.get_running_loop().call_later(timeout_s, self._expire, task)
+        if out[0] or out[1]:
+            raise self._outcome()
+        scope = self.scope
+        if scope.borrows or scope.lenders or scope.given:
+            scope.end()
+        self.locked = False
+
+    async def _go_on(self, name: str, timeout_s: float | None, begun: float) -> None:
+        """Bring a call that began to its end. Nothing can cancel one in its first slice, so the timer is set here."""
+        if timeout_s is None:
+            await self._fiber.run()
+            return
+        task = asyncio.current_task()
+        assert task is not None
+        cancelling = task.cancelling()
+        timer = asyncio.get_running_loop().call_at(begun + timeout_s, self._expire, task)
         try:
-            future = ffi.call_async(
-                self.context,
-                at - _ARGUMENTS,
-                at,
-                prepared.params,
-                at + ffi.VAL_SIZE * prepared.params,
-                prepared.results,
-                self._out_at,
-                self._out_at + 8,
-            )
-            if not self._fiber.begin(future, prepared.name):
-                await self._fiber.run()
-            if out[0] or out[1]:
-                raise self._outcome()
+            await self._fiber.run()
             if self._expired:
                 raise asyncio.CancelledError
-            self.scope.end()
         except asyncio.CancelledError:
             self.close()
-            if self._expired and task is not None and task.uncancel() <= cancelling:
-                assert timeout_s is not None
-                raise CallTimeout(prepared.name, timeout_s) from None
-            raise
-        except GeneratorExit:  # the call's coroutine was dropped, perhaps by the garbage collector
-            self._runtime.forget(self)
-            raise
-        except BaseException:
-            self.close()
+            if self._expired and task.uncancel() <= cancelling:
+                raise CallTimeout(name, timeout_s) from None
             raise
         finally:
-            if timer is not None:
-                timer.cancel()
-        self.locked = False
+            timer.cancel()
+
+    def _consume(self, failure: BaseException) -> None:
+        """End an instance whose call failed."""
+        if isinstance(failure, GeneratorExit):  # the call's coroutine was dropped, perhaps by the garbage collector
+            self._runtime.forget(self)
+        else:
+            self.close()
 
     def _outcome(self) -> BaseException:
         """What ended the call; frees what wasmtime says of it."""

@@ -9,7 +9,7 @@ later (exports, destructors, memories) is not fetched when the instance is made 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from ctypes import addressof, c_ubyte, c_uint64, sizeof
+from ctypes import addressof, c_size_t, c_ubyte, c_uint64, sizeof
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -39,8 +39,8 @@ class PreparedCall:
 
     name: str
     place: Place
-    params: int
-    results: int
+    params: c_size_t
+    results: c_size_t
     template: bytes
 
 
@@ -118,7 +118,9 @@ class Preparation:
         template = bytearray(ffi.EXTERN_SIZE + ffi.VAL_SIZE * (len(params) + len(results) + 1))
         for number, kind in enumerate((*params, *results)):
             template[ffi.EXTERN_SIZE + number * ffi.VAL_SIZE] = ffi.KIND_CODES[kind]
-        return PreparedCall(name, self._places[position], len(params), len(results), bytes(template))
+        return PreparedCall(
+            name, self._places[position], c_size_t(len(params)), c_size_t(len(results)), bytes(template)
+        )
 
     def _sources(self) -> Mapping[int, Place]:
         """Where the definition of each position comes from."""

@@ -31,7 +31,7 @@ class Runtime:
     """Used by one event loop's thread, but for ``forget``: the garbage collector may run in any thread."""
 
     def __init__(self, engine: int, tick_s: float = 0.001, budget_ns: int = 2_000_000) -> None:
-        self.border = Border(int(tick_s * 1e9))
+        self.border = Border(engine, int(tick_s * 1e9))
         self.scheduler = Scheduler(budget_ns)
         self.ticker = Ticker(engine, tick_s)
         self.polling = False

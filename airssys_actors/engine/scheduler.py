@@ -1,14 +1,17 @@
 """The run queue: which guest computes next, and for how long before the event loop has its turn.
 
 Each loop iteration has a budget of guest time. A call runs at once while there is budget and nobody waits; otherwise it
-queues. A guest that yields at an epoch tick goes to the end of its priority's queue. Nothing is polled that has no
-reason to go on: a guest that waits in a host function is not in the queue.
+queues. Of those queued in one priority the one goes on that has used the least, so that they share the time evenly,
+however long their slices turn out. Who comes back after a rest starts level with those who did not rest: it is soon
+served, and has saved nothing up. Nothing is polled that has no reason to go on: a guest that waits in a host function
+is not in the queue.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from heapq import heappop, heappush
+from itertools import count
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
@@ -23,8 +26,13 @@ class Scheduler:
 
     def __init__(self, budget_ns: int = 2_000_000) -> None:
         self._budget_ns = budget_ns
-        self._left_ns = budget_ns
-        self._queues: tuple[deque[Fiber], ...] = (deque(), deque(), deque())
+        self.left_ns = budget_ns
+        """Of this loop iteration's budget. Whoever runs a guest takes off what it used."""
+        self._queues: tuple[list[tuple[int, int, Fiber]], ...] = ([], [], [])
+        """Heaps: (what the account of it has used, in its queue's time; a number to keep the order; who)."""
+        self._level_ns = [0, 0, 0]
+        """The time of each queue: what the one that went on last had used."""
+        self._numbers = count()
         self._queued = 0
         self._turn_due = False
         self._throttled: set[asyncio.TimerHandle] = set()
@@ -40,13 +48,10 @@ class Scheduler:
 
     def has_room(self, fiber: Fiber) -> bool:
         """Whether ``fiber`` may run a slice now, ahead of no one."""
-        if self._queued or self._left_ns <= 0:
+        if self._queued or self.left_ns <= 0:
             return False
         account = fiber.account
         return account.share is None or account.delay_s(perf_counter_ns()) == 0
-
-    def charge(self, spent_ns: int) -> None:
-        self._left_ns -= spent_ns
 
     async def turn(self, fiber: Fiber) -> bool:
         """Queue ``fiber`` and sleep until it finished (True) or waits in a host function (False).
@@ -88,7 +93,14 @@ class Scheduler:
         self._throttled.add(handle)
 
     def _push(self, fiber: Fiber) -> None:
-        self._queues[fiber.account.priority].append(fiber)
+        account = fiber.account
+        place = account.priority
+        used = account.used_ns + account.offset_ns
+        behind = self._level_ns[place] - used
+        if behind > 0:
+            account.offset_ns += behind
+            used += behind
+        heappush(self._queues[place], (used, next(self._numbers), fiber))
         self._queued += 1
         if not self._turn_due:
             self._turn_due = True
@@ -96,9 +108,9 @@ class Scheduler:
 
     def _run_turn(self) -> None:
         self._turn_due = False
-        self._left_ns = self._budget_ns
+        self.left_ns = self._budget_ns
         try:
-            while self._queued and self._left_ns > 0:
+            while self._queued and self.left_ns > 0:
                 self._run_next()
         finally:  # also when a signal ends this turn: the others' guests go on if the loop does
             if self._queued and not self._turn_due:
@@ -106,7 +118,8 @@ class Scheduler:
                 asyncio.get_running_loop().call_soon(self._run_turn)
 
     def _run_next(self) -> None:
-        fiber = next(queue for queue in self._queues if queue).popleft()
+        place, queue = next((place, queue) for place, queue in enumerate(self._queues) if queue)
+        self._level_ns[place], _, fiber = heappop(queue)
         self._queued -= 1
         turn = fiber.turn
         if turn is None or turn.done():  # cancelled while it was queued

@@ -22,6 +22,7 @@ class Ticker:
     def __init__(self, engine: int, interval_s: float = 0.001) -> None:
         self._engine, self._interval_s = engine, interval_s
         self.beats = 0
+        self.ticks = 0
         self.parked = True
         self._closing = False
         self._wake = threading.Event()
@@ -58,6 +59,7 @@ class Ticker:
         while not self._closing:
             time.sleep(self._interval_s)
             ffi.engine_increment_epoch(self._engine)
+            self.ticks += 1
             if self.beats != seen:
                 quiet, seen = 0, self.beats
                 continue

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from typing import Any, Literal
 
 __all__ = ("MemoryViews", "RawViews", "Scratch", "Words")
 
@@ -15,6 +16,14 @@ _RAW_BYTES = 16 * 24
 """Enough for every core function of the canonical ABI: at most 16 parameters, a pointer and a marker."""
 
 _MOST_VIEWS = 4096
+_CODES: dict[str, Literal["I", "i", "Q", "q", "f", "d"]] = {
+    "u32": "I",
+    "i32": "i",
+    "u64": "Q",
+    "i64": "q",
+    "f32": "f",
+    "f64": "d",
+}
 
 
 def _bytes_at(address: int, length: int) -> ctypes.Array[ctypes.c_ubyte]:
@@ -22,14 +31,30 @@ def _bytes_at(address: int, length: int) -> ctypes.Array[ctypes.c_ubyte]:
 
 
 class Words:
-    """``length`` bytes at ``address``; each attribute indexes them in units of its own size."""
+    """``length`` bytes at ``address``; each attribute indexes them in units of its own size.
 
-    __slots__ = ("f32", "f64", "i32", "i64", "u32", "u64")
+    A memoryview is 200 bytes and an instance has several of these: each is made when it is first used.
+    """
+
+    __slots__ = ("_view", "f32", "f64", "i32", "i64", "u32", "u64")
+    u32: memoryview
+    i32: memoryview
+    u64: memoryview
+    i64: memoryview
+    f32: memoryview[float]
+    f64: memoryview[float]
 
     def __init__(self, view: memoryview) -> None:
-        self.u32, self.i32 = view.cast("I"), view.cast("i")
-        self.u64, self.i64 = view.cast("Q"), view.cast("q")
-        self.f32, self.f64 = view.cast("f"), view.cast("d")
+        self._view = view
+
+    def __getattr__(self, name: str) -> Any:
+        """Make the view of that name: it is not there yet."""
+        code = _CODES.get(name)
+        if code is None:
+            raise AttributeError(name)
+        made = self._view.cast(code)
+        setattr(self, name, made)
+        return made
 
 
 class Scratch(Words):

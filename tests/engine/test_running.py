@@ -383,7 +383,7 @@ async def test_a_thousand_kills_at_every_point_leave_nothing(engine: Engine, wai
 
 async def test_a_guest_over_its_share_of_the_processor_is_delayed_and_not_killed(waits: Any) -> None:
     account = CpuAccount(share=0.5)
-    account.charge(int(0.51e9))  # its bucket of half a second is used up
+    account.used_ns += int(0.51e9)  # its bucket of half a second is used up
     instance = await waits(_host(), account=account)
     loop = asyncio.get_running_loop()
     start = loop.time()

@@ -13,9 +13,10 @@ from airssys_actors.engine.scheduler import Scheduler
 
 
 class Spinner:
-    """A fiber that needs ``slices`` slices of 1 ms, by its own account."""
+    """A fiber that needs ``slices`` slices of ``slice_ns``, by its own account."""
 
     is_waiting = False
+    slice_ns = 1_000_000
 
     def __init__(self, scheduler: Scheduler, order: list[str], name: str, slices: int, account: CpuAccount) -> None:
         self._scheduler, self._order, self._name, self._slices = scheduler, order, name, slices
@@ -24,8 +25,8 @@ class Spinner:
 
     def slice(self) -> bool:
         self._order.append(self._name)
-        self._scheduler.charge(1_000_000)
-        self.account.charge(1_000_000)
+        self._scheduler.left_ns -= self.slice_ns
+        self.account.used_ns += self.slice_ns
         self._slices -= 1
         if self._slices < 0:
             raise LookupError(self._name)
@@ -48,6 +49,31 @@ async def test_guests_of_one_priority_take_turns() -> None:
     queue = Queue()
     await asyncio.gather(*(queue.add(name, 3)[1] for name in "abc"))
     assert "".join(queue.order) == "abcabcabc"
+
+
+async def test_a_guest_whose_slices_are_longer_gets_fewer_of_them() -> None:
+    queue = Queue()
+    long, endless = queue.add("l", 1000)
+    long.slice_ns = 3_000_000
+    _, short = queue.add("s", 30)
+    await short
+    last = "".join(queue.order).rindex("s")
+    assert queue.order[:last].count("l") == 10
+    endless.cancel()
+
+
+async def test_a_guest_that_rested_is_soon_served_and_has_saved_nothing_up() -> None:
+    queue = Queue(budget_ns=1_000_000)
+    _, endless = queue.add("a", 1000)
+    for _ in range(50):
+        await asyncio.sleep(0)
+    before = len(queue.order)
+    _, late = queue.add("b", 10)
+    await late
+    order = "".join(queue.order[before:])
+    assert order.index("b") <= 2
+    assert order[order.index("b") : order.rindex("b")].count("a") == 9
+    endless.cancel()
 
 
 async def test_a_higher_priority_goes_first_and_a_low_one_last() -> None:
@@ -108,7 +134,7 @@ async def test_what_ends_a_guest_reaches_the_one_who_waits_for_it_and_nobody_els
 async def test_a_guest_in_debt_waits_outside_of_the_queue() -> None:
     queue = Queue()
     fiber: Any = Spinner(queue.scheduler, queue.order, "d", 1, CpuAccount(share=0.5))
-    fiber.account.charge(510_000_000)
+    fiber.account.used_ns += 510_000_000
     task = asyncio.ensure_future(queue.scheduler.turn(fiber))
     await asyncio.sleep(0)
     assert (queue.scheduler.queued, queue.scheduler.throttled) == (0, 1)
@@ -122,12 +148,12 @@ async def test_a_guest_in_debt_waits_outside_of_the_queue() -> None:
 def test_debt_is_paid_at_the_rate_of_the_share_and_the_bucket_holds_one_second() -> None:
     account = CpuAccount(share=0.25)
     assert account.delay_s(0) == 0
-    account.charge(300_000_000)
+    account.used_ns += 300_000_000
     assert account.delay_s(0) == pytest.approx((0.001 + 0.05) / 0.25)
     assert account.delay_s(100_000_000) == pytest.approx((0.001 + 0.025) / 0.25)
     assert account.delay_s(300_000_000) == 0
     assert account.delay_s(10**12) == 0
-    account.charge(250_000_001)  # a long rest does not fill the bucket beyond its brim
+    account.used_ns += 250_000_001  # a long rest does not fill the bucket beyond its brim
     assert account.delay_s(10**12) > 0
 
 

@@ -6,10 +6,12 @@ but an int, so its body is one ``try``. An export becomes ``write`` (arguments i
 
 from __future__ import annotations
 
+import re
 import types
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from time import perf_counter_ns
 from typing import Any
 
 from airssys_actors.engine.abi import rules
@@ -25,7 +27,7 @@ from airssys_actors.engine.abi.passing import (
     lower_result,
     parameters_allocate,
 )
-from airssys_actors.engine.abi.source import Constants
+from airssys_actors.engine.abi.source import Constants, Source
 from airssys_actors.engine.abi.transcode import Utf16Text
 from airssys_actors.engine.handles import BorrowScope
 from airssys_actors.engine.plan import StringEncoding
@@ -36,18 +38,21 @@ from airssys_actors.errors import ComponentUnsupported
 __all__ = ("FAILING", "NOT_RUN", "RAW", "ExportCode", "HostCode", "Side", "compiled", "export_code", "host_code")
 
 FAILING = """\
+            if clock() > border.until: border.stop()
         except BaseException as failure:
             border.current.failure, trap, border.trap = failure, border.trap, 0
             return trap
         return 0
 """
-"""How every callback ends. It makes no call, so that no signal can come between: see ``guard``."""
+"""How every callback ends. What handles a failure makes no call, so that no signal can come between: see ``guard``."""
 
 NOT_RUN = 0xFFFFFFFE
 """What a glue module finds in a result slot when a callback did not run to its end: it traps (see ``glue``)."""
 
 RAW = 16
 """Bytes between two raw core values."""
+
+_USES_MEMORY = re.compile(r"\bmem\b")
 
 _VAL, _VAL_OF = 32, 8  # bytes of a tagged value, and where in it the number lies
 
@@ -63,6 +68,7 @@ _COMMON: dict[str, Any] = {
     "Fill": Fill,
     "Coroutine": types.CoroutineType,
     "Utf16Text": Utf16Text,
+    "clock": perf_counter_ns,
 }
 
 
@@ -107,11 +113,13 @@ def host_code(kind: FuncType, caller: Side, waits: bool, name: str) -> HostCode:
     first = 1 if glued else 0  # a glued callback's first slot holds NOT_RUN
     slots = Slots(RAW, first * RAW)
     lifter = Lifter(constants, caller.memory, caller.encoding, slots, Handles(caller.place, lends=lends))
-    lifter.emit("cur.leaves = cur.elements; cur.bytes_left = cur.memory_bytes")
     if lends:
         lifter.emit("scope = BorrowScope()")
     arguments = lift_parameters(lifter, kind, shape)
-    lifter.emit(f"ret = {slots.at(len(shape.params) - 1, 'u32')}" if shape.indirect else "ret = 0")
+    if shape.indirect:
+        lifter.emit(f"ret = {slots.at(len(shape.params) - 1, 'u32')}")
+    elif glued:
+        lifter.emit("ret = 0")
     if gives:  # from here on it is the host function's, whatever becomes of the call
         lifter.emit(f"arguments = ({arguments[2:]},)")
         lifter.emit("cur.taken.clear()")
@@ -133,10 +141,9 @@ def host_code(kind: FuncType, caller: Side, waits: bool, name: str) -> HostCode:
         "    def callback(_env, _caller, raw, _count):\n"
         "        try:\n"
         "            cur = border.current\n"
-        "            border.calls -= 1\n"
-        "            if border.calls < 0: border.pace(cur)\n"
         "            if cur.locked: raise border.cannot_leave()\n"
-        f"            W = views[raw]; mem = cur.mem{caller.memory}\n"
+        f"            W = views[raw]\n"
+        f"{_prelude(12, caller.memory, lifter, *(() if glued else (lowerer,)))}"
         f"{lifter.text(12)}"
         f"            result = function(cur.owner{arguments})\n"
     )
@@ -155,6 +162,26 @@ def host_code(kind: FuncType, caller: Side, waits: bool, name: str) -> HostCode:
             source += "            finish(cur, W, ret, result)\n"
     source += f"{FAILING}    return callback\n"
     return HostCode(shape, glued, compiled(source, constants, name)["bind"], source)
+
+
+def _prelude(indent: int, memory: int, *bodies: Source) -> str:
+    """What bodies need that use memory or count what they lift; nothing for those that do neither."""
+    for body in bodies:
+        _forget_sole_charge(body)
+    text = "".join(body.text(0) for body in bodies)
+    lines = ""
+    if _USES_MEMORY.search(text):
+        lines += f"{' ' * indent}mem = cur.mem{memory}\n"
+    if "cur.charge(" in text or "cur.bytes_left" in text:
+        lines += f"{' ' * indent}cur.leaves = cur.elements; cur.bytes_left = cur.memory_bytes\n"
+    return lines
+
+
+def _forget_sole_charge(body: Source) -> None:
+    """Take out the counting of bytes where there is one string or list outside of lists: its own limit bounds it."""
+    counted = [number for number, line in enumerate(body.lines) if "cur.charge(" in line or "cur.bytes_left -=" in line]
+    if len(counted) == 1 and body.lines[counted[0]].startswith("cur.bytes_left -="):  # not indented: not in a loop
+        del body.lines[counted[0] : counted[0] + 2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,11 +218,10 @@ def export_code(kind: FuncType, callee: Side, post_return: bool, name: str) -> E
     source = f"def write(cur{head}{''.join(f', {each}' for each in names)}):\n{lowerer.explained(4, expected, names)}"
     slots = Slots(_VAL, _VAL_OF + _VAL * len(shape.params)) if direct else Slots(RAW, 0)
     lifter = Lifter(constants, callee.memory, callee.encoding, slots, Handles(callee.place))
-    lifter.emit(f"mem = cur.mem{callee.memory}; cur.leaves = cur.elements; cur.bytes_left = cur.memory_bytes")
     lifter.emit(f"result = {lift_result(lifter, kind, shape)}")
     if kind.result is not None and contains(kind.result, Own):
         lifter.emit("cur.taken.clear()")
     lifter.emit("return result")
-    source += f"def read(cur, W):\n{lifter.text(4)}"
+    source += f"def read(cur, W):\n{_prelude(4, callee.memory, lifter)}{lifter.text(4)}"
     namespace = compiled(source, constants, name)
     return ExportCode(shape, direct, generates, namespace["write"], namespace["read"], source)

@@ -79,8 +79,6 @@ def fused_code(kind: FuncType, caller: Side, callee: Side, name: str) -> FusedCo
         "    def begin(_env, _caller, raw, _count):\n"
         "        try:\n"
         "            cur = border.current\n"
-        "            border.calls -= 1\n"
-        "            if border.calls < 0: border.pace(cur)\n"
         "            if cur.locked: raise border.cannot_leave()\n"
         f"            W = views[raw]; mem = cur.mem{caller.memory}\n"
         "            scope = BorrowScope()\n"
