@@ -10,11 +10,14 @@ import extism
 from extism.extism import CompiledPlugin
 
 from perf.measure import Batch
+from perf.questions import SIZES, payload
 
 __all__ = ("batches",)
 
+_BYTES = payload(max(SIZES.values()))
 
-def batches(wasm: Path, payload: bytes) -> dict[str, Batch]:
+
+def batches(wasm: Path) -> dict[str, Batch]:
     """Return what to measure, by the name of the question."""
     functions = [_host_function("nothing", _nothing), _host_function("check", _check)]
     compiled = CompiledPlugin({"wasm": [{"data": wasm.read_bytes()}]}, functions=functions)
@@ -31,15 +34,20 @@ def batches(wasm: Path, payload: bytes) -> dict[str, Batch]:
         for _ in range(repetitions):
             extism.Plugin(compiled)
 
-    assert plugin.call("echo_bytes", payload) == payload
-    return {
+    assert plugin.call("echo_bytes", _BYTES) == _BYTES
+    check = called("check_1000")
+    asked = {
         "call": called("add"),
         "nothing": called("nothing_1000"),
-        "check": called("check_1000"),
-        "check-to-file": called("check_1000"),
-        "bytes": called("echo_bytes", payload),
-        "instance": instantiate,
+        "take": check,
+        "check": check,
+        "check-to-file": check,
+        "small": instantiate,
+        "small-ready": instantiate,
     }
+    for text, size in SIZES.items():
+        asked[f"bytes {text}"] = asked[f"text {text}"] = called("echo_bytes", _BYTES[:size])
+    return asked
 
 
 def _host_function(name: str, implementation: Callable[[Any, list[Any], list[Any]], None]) -> Any:

@@ -18,21 +18,30 @@ __all__ = ("Answer", "Batch", "Question", "ask")
 Batch: TypeAlias = Callable[[int], Awaitable[None]]
 """Do the thing so many times."""
 
-_BATCH_NS = 20_000_000
+_BATCH_NS = 10_000_000
 _WARM_UP = 3
+_SLOW = ((1_000_000_000, 1), (50_000_000, 3))
+"""Where one repetition takes so long, there are no more rounds than that."""
+
+
+async def _nothing() -> None:
+    """Prepare nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
     """``batches`` has one entry for each subject that can answer; one repetition is ``per`` operations.
 
-    ``settle`` is called after each batch and not measured: what a batch left to be done later is done there.
+    ``prepare`` is awaited before each batch and ``settle`` called after it, neither measured: what a batch uses up is
+    made in the one, what it left to be done later is done in the other. ``most`` repetitions are prepared for at once.
     """
 
     text: str
     batches: Mapping[str, Batch]
     per: int = 1
     settle: Callable[[], object] = lambda: None
+    prepare: Callable[[], Awaitable[None]] = _nothing
+    most: int = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +54,19 @@ class Answer:
 
 
 async def ask(question: Question, reference: str, rounds: int) -> Answer:
-    """Measure one question. ``reference`` names the subject that the ratios are relative to."""
-    repetitions = {name: await _calibrate(batch) for name, batch in question.batches.items()}
+    """Measure one question. ``reference`` names the subject that the ratios are relative to.
+
+    Where one repetition of a subject takes very long, all have fewer rounds.
+    """
+    repetitions: dict[str, int] = {}
+    for name, batch in question.batches.items():
+        repetitions[name], most = await _calibrate(question, batch, rounds)
+        rounds = min(rounds, most)
     samples: dict[str, list[float]] = {name: [] for name in question.batches}
     names = list(question.batches)
     for turn in range(rounds):
         for name in _rotated(names, turn):
-            spent = await _time(question.batches[name], repetitions[name])
-            question.settle()
+            spent = await _time(question, question.batches[name], repetitions[name])
             samples[name].append(spent / repetitions[name] / question.per)
     return Answer(
         question.text,
@@ -61,20 +75,28 @@ async def ask(question: Question, reference: str, rounds: int) -> Answer:
     )
 
 
-async def _calibrate(batch: Batch) -> int:
-    """Return how many repetitions take about as long as a batch should, after warming up."""
+async def _calibrate(question: Question, batch: Batch, rounds: int) -> tuple[int, int]:
+    """Return how many repetitions take about as long as a batch should, after warming up; and how many rounds."""
     for _ in range(_WARM_UP):
-        await batch(1)
+        spent = await _time(question, batch, 1)
+        for long, fewer in _SLOW:
+            if spent >= long:
+                return 1, fewer
     repetitions = 1
-    while (spent := await _time(batch, repetitions)) < _BATCH_NS // 4:
+    while (spent := await _time(question, batch, repetitions)) < _BATCH_NS // 4:
+        if repetitions * 2 > question.most:
+            return repetitions, rounds
         repetitions *= 2
-    return max(1, repetitions * _BATCH_NS // spent)
+    return max(1, min(repetitions * _BATCH_NS // spent, question.most)), rounds
 
 
-async def _time(batch: Batch, repetitions: int) -> int:
+async def _time(question: Question, batch: Batch, repetitions: int) -> int:
+    await question.prepare()
     start = perf_counter_ns()
     await batch(repetitions)
-    return perf_counter_ns() - start
+    spent = perf_counter_ns() - start
+    question.settle()
+    return spent
 
 
 def _rotated(names: Sequence[str], turn: int) -> list[str]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 from airssys_security.audit_log import AuditLog
 from airssys_security.capabilities import CapabilitySet
@@ -11,14 +14,21 @@ from airssys_security.checks import CapabilityService
 from airssys_security.context import SecurityContext
 from airssys_security.requests import read_file
 
+from airssys_actors.engine.component import Component
 from airssys_actors.engine.engine import Engine
 from airssys_actors.engine.host import HostFunction, HostInterface
 from airssys_actors.engine.limits import InstanceLimits
+from airssys_actors.interfaces import all_interfaces
 from perf.measure import Batch
+from perf.questions import CALLS, MOST, READINGS, SIZES, payload, reads
 
-__all__ = ("batches",)
+__all__ = ("BENCH_HOST", "PYTHON_LIMITS", "batches")
 
-CALLS = 1000
+PYTHON_LIMITS = InstanceLimits(memory_bytes=256 << 20)
+# Other limits than those that are not made ahead, so that these do not take what is ready.
+_READY_LIMITS = InstanceLimits(handles=4000)
+_READY_PYTHON_LIMITS = InstanceLimits(memory_bytes=256 << 20, handles=4000)
+_BYTES = payload(max(SIZES.values()))
 
 
 @dataclass(slots=True)
@@ -31,25 +41,41 @@ def _check(owner: _Owner, path: str) -> bool:
     return owner.capabilities.authorize(owner.context, read_file(path)).granted
 
 
-_HOST = HostInterface(
+async def _later(_owner: object, x: int) -> int:
+    await asyncio.sleep(0)
+    return x + 1
+
+
+BENCH_HOST = HostInterface(
     "perf:bench/host",
     ("1.0.0",),
-    {"nothing": HostFunction(lambda owner, x: x), "check": HostFunction(_check)},
+    {
+        "nothing": HostFunction(lambda owner, x: x),
+        "check": HostFunction(_check),
+        "take": HostFunction(lambda owner, path: True),
+        "later": HostFunction(_later, waits=True),
+        "read": HostFunction(lambda owner, size: _BYTES[:size]),
+        "[constructor]thing": HostFunction(lambda owner, value: value),
+        "[method]thing.get": HostFunction(lambda owner, thing: thing),
+    },
+    {"thing": None},
 )
 
 
-async def batches(wasm: bytes, payload: bytes, audit: AuditLog, cleanup: AsyncExitStack) -> dict[str, Batch]:
-    """Return what to measure, by the name of the question."""
-    engine = Engine()
+async def batches(
+    bench: bytes, python: bytes, cache: Path, audit: AuditLog, cleanup: AsyncExitStack
+) -> tuple[dict[str, Batch], dict[str, Callable[[], Awaitable[None]]]]:
+    """Return what to measure, and what to prepare for it, by the name of the question."""
+    engine = Engine(cache)
     cleanup.callback(engine.close)
     owner = _Owner(
         SecurityContext("bench", CapabilitySet({("filesystem", "read"): ("/var/lib/app/**",)})),
         CapabilityService(audit),
     )
-    component = await engine.load(wasm, (_HOST,))
-    limits = InstanceLimits()
-    instance = await component.instantiate(owner, limits)
+    component = await engine.load(bench, (BENCH_HOST,))
+    instance = await component.instantiate(owner)
     cleanup.callback(instance.close)
+    large = await engine.load(python, all_interfaces())
 
     def called(name: str, *arguments: object, flush: bool = False) -> Batch:
         async def batch(repetitions: int) -> None:
@@ -60,17 +86,52 @@ async def batches(wasm: bytes, payload: bytes, audit: AuditLog, cleanup: AsyncEx
 
         return batch
 
-    async def instantiate(repetitions: int) -> None:
+    reading = {"id": 7, "value": 0.5, "place": "here"}
+    readings = [{"id": number, "value": number / 7, "place": f"place {number}"} for number in range(READINGS)]
+    assert await instance.call("echo-bytes", _BYTES) == _BYTES
+    assert await instance.call("echo-text", "here") == "here"
+    assert await instance.call("echo-record", reading) == reading
+    assert await instance.call("echo-records", readings) == readings
+    assert await instance.call("check-n", CALLS) == CALLS == await instance.call("things-n", CALLS)
+    asked = {
+        "call": called("add", 1, 2),
+        "nothing": called("nothing-n", CALLS),
+        "take": called("take-n", CALLS),
+        "check": called("check-n", CALLS),
+        "check-to-file": called("check-n", CALLS, flush=True),
+        "later": called("later-n", CALLS),
+        "record": called("echo-record", reading),
+        "records": called("echo-records", readings),
+        "things": called("things-n", CALLS),
+        "small": _instances(component, owner, InstanceLimits()),
+        "python": _instances(large, owner, PYTHON_LIMITS),
+        "small-ready": _instances(component, owner, _READY_LIMITS),
+        "python-ready": _instances(large, owner, _READY_PYTHON_LIMITS),
+    }
+    for text, size in SIZES.items():
+        asked[f"read {text}"] = called("read-n", reads(size), size)
+        asked[f"text {text}"] = called("echo-text", _BYTES[:size].decode())
+        asked[f"bytes {text}"] = called("echo-bytes", _BYTES[:size])
+    return asked, {
+        "small-ready": _made_ahead(component, _READY_LIMITS, MOST["small-ready"]),
+        "python-ready": _made_ahead(large, _READY_PYTHON_LIMITS, MOST["python-ready"]),
+    }
+
+
+def _instances(component: Component, owner: object, limits: InstanceLimits) -> Batch:
+    async def batch(repetitions: int) -> None:
         for _ in range(repetitions):
             (await component.instantiate(owner, limits)).close()
 
-    assert await instance.call("echo-bytes", payload) == payload
-    assert await instance.call("check-n", CALLS) == CALLS
-    return {
-        "call": called("add", 1, 2),
-        "nothing": called("nothing-n", CALLS),
-        "check": called("check-n", CALLS),
-        "check-to-file": called("check-n", CALLS, flush=True),
-        "bytes": called("echo-bytes", payload),
-        "instance": instantiate,
-    }
+    return batch
+
+
+def _made_ahead(component: Component, limits: InstanceLimits, count: int) -> Callable[[], Awaitable[None]]:
+    """Return what waits until so many instances are ready: their making is not measured."""
+
+    async def prepare() -> None:
+        component.keep_ready(count, limits)
+        while component.ready < count:  # noqa: ASYNC110  # each turn of the loop makes a part of one
+            await asyncio.sleep(0)
+
+    return prepare

@@ -48,3 +48,27 @@ async def test_settling_is_not_measured(clock: list[int]) -> None:
 
     answer = await ask(Question("", {"ours": costing(clock, 50_000_000)}, settle=settle), "ours", rounds=3)
     assert answer.median_ns == {"ours": 50_000_000.0}
+
+
+async def test_what_a_batch_uses_up_is_prepared_for_it_unmeasured_and_no_more_is_asked_for(clock: list[int]) -> None:
+    prepared = [0]
+
+    async def prepare() -> None:
+        clock[0] += 1_000_000_000
+        prepared[0] = 4
+
+    async def batch(repetitions: int) -> None:
+        prepared[0] -= repetitions
+        assert prepared[0] >= 0
+        clock[0] += repetitions * 1000
+
+    answer = await ask(Question("", {"ours": batch}, prepare=prepare, most=4), "ours", rounds=3)
+    assert answer.median_ns == {"ours": 1000.0}
+
+
+async def test_a_subject_that_is_very_slow_has_fewer_rounds(clock: list[int]) -> None:
+    order: list[str] = []
+    batches = {"quick": costing(clock, 1_000_000), "slow": costing(clock, 2_000_000_000, order, "slow")}
+    answer = await ask(Question("", batches), "quick", rounds=9)
+    assert len(order) == 2
+    assert answer.times_reference == {"quick": 1.0, "slow": 2000.0}
