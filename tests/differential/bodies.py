@@ -3,6 +3,7 @@
 - ``passing``: everything goes on to an import of the same type, and its answer back.
 - ``echoing``: parameters come back out of the memory that they were put into.
 - ``catching``: the guest shows the core values and the memory that it was given, byte for byte.
+- ``summing``: the guest answers a sum of the core values that it was given.
 - ``lifting``: the guest answers raw bytes that are wrong in places.
 - ``sending``: the guest calls an import with raw bytes and core values that are wrong in places, and shows what came
   back.
@@ -22,7 +23,18 @@ from tests.differential.image import Image
 from tests.differential.kit import HEAP, IMAGE, PAGES, RESULT, Kit, Realloc, to_i64
 from tests.differential.layout import alignment, core_type, flatten, size
 
-__all__ = ("BYTES", "ENCODINGS", "Function", "catching", "echo_type", "echoing", "lifting", "passing", "sending")
+__all__ = (
+    "BYTES",
+    "ENCODINGS",
+    "Function",
+    "catching",
+    "echo_type",
+    "echoing",
+    "lifting",
+    "passing",
+    "sending",
+    "summing",
+)
 
 ENCODINGS = ("utf8", "utf16", "latin1+utf16")
 BYTES = ListOf(Primitive("u8"))
@@ -59,10 +71,11 @@ def answers(rng: random.Random, kind: FuncType) -> tuple[Any, ...]:
 
 def with_mode(rng: random.Random, call: Call, prefix: str = "", leaves_late: bool = True) -> list[Call]:
     """Now and then realloc or post-return misbehaves during the call. ``leaves_late``: post-return may call out."""
-    if rng.random() < 0.75:
+    if rng.random() < 0.65:
         return [call]
     modes = [each for each in Realloc if leaves_late or each <= Realloc.POST_TRAPS]
-    mode = Call(f"{prefix}mode", (rng.choice(modes), rng.choice((0, 0, 1, 2, 3))))
+    modes += [Realloc.MISALIGNED] * 5 + [Realloc.LAST_BYTES, Realloc.BEYOND_THE_END, Realloc.GROWS]
+    mode = Call(f"{prefix}mode", (rng.choice(modes), rng.choice((0, 0, 0, 1, 2))))
     return [Call(f"{prefix}spare"), mode, replace(call, faults=call.faults + 1), Call(f"{prefix}mode", (0, 0))]
 
 
@@ -100,7 +113,8 @@ def echoing(rng: random.Random, kit: Kit, name: str, kind: FuncType) -> Function
     assert kind.result is not None
     length, body = size(kind.result), "(local.get 0)"
     if len(flatten(kind.result)) > 1 and rng.random() < 0.5:
-        body = f"""(local.set 1 (i32.and (i32.sub (i32.mul (memory.size) (i32.const 65536)) (i32.const {length}))
+        grow = "(drop (memory.grow (i32.const 1)))" if rng.random() < 0.4 else ""
+        body = f"""{grow} (local.set 1 (i32.and (i32.sub (i32.mul (memory.size) (i32.const 65536)) (i32.const {length}))
                      (i32.const {-alignment(kind.result)})))
           (memory.copy (local.get 1) (local.get 0) (i32.const {length})) (local.get 1)"""
     kit.export(name, kind, rng.choice(ENCODINGS), body, post=rng.random() < 0.3, locals_="(local i32)")
@@ -125,6 +139,16 @@ def catching(rng: random.Random, kit: Kit, name: str, params: tuple[tuple[str, V
     return Function(name, kind, lambda: Call(name, _arguments(rng, kind)))
 
 
+def summing(rng: random.Random, kit: Kit, name: str, params: tuple[tuple[str, ValType], ...]) -> Function:
+    """Answer a sum of the core values, in which each bit of them shows: for what carries only numbers."""
+    kind = FuncType(params, Primitive("u64"))
+    body = "(i64.const 7)"
+    for position, core in enumerate(core_type(kind, lifted=True).params):
+        body = f"(i64.add (i64.mul {body} (i64.const 1000003)) {to_i64(core, f'(local.get {position})')})"
+    kit.export(name, kind, rng.choice(ENCODINGS), body)
+    return Function(name, kind, lambda: Call(name, _arguments(rng, kind)))
+
+
 def _image(rng: random.Random, encoding: str) -> Image:
     wild = rng.choice((0.0, 0.02, 0.1, 0.1, 0.5))
     return Image(rng, IMAGE, _MEMORY, encoding, wild)
@@ -132,7 +156,7 @@ def _image(rng: random.Random, encoding: str) -> Image:
 
 def _pointer(rng: random.Random, image: Image, pointer: int, length: int) -> int:
     """The pointer, or now and then a wrong one."""
-    if not image.spoil():
+    if not (image.spoil() or image.spoil()):
         return pointer
     end = _MEMORY - length
     return rng.choice((pointer + 1, pointer + 2, pointer + 4, 0, end, end + 8, end + 1, _MEMORY, 0xFFFFFFF0, 1 << 31))

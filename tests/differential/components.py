@@ -55,7 +55,7 @@ def catch_case(rng: random.Random) -> Case:
     for number in range(5):
         kit.owner = f"catch{number}"
         functions.append(catching(rng, kit, kit.owner, make.function(result=False).params))
-    return _case("catch", kit, functions, 4, None)
+    return _case("catch", kit, functions, 4, rng)
 
 
 def raw_case(rng: random.Random) -> Case:

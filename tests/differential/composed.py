@@ -12,7 +12,7 @@ from collections.abc import Collection
 
 from component_text import Declarations
 
-from airssys_actors.engine.types import FuncType, ResourceType
+from airssys_actors.engine.types import FuncType, ResourceType, ValType
 from tests.differential.bodies import (
     ENCODINGS,
     Function,
@@ -22,15 +22,18 @@ from tests.differential.bodies import (
     lifting,
     passing,
     sending,
+    summing,
     with_mode,
 )
 from tests.differential.case import GUEST, Call, Case, handles
 from tests.differential.generate import TypeMaker
 from tests.differential.kit import Kit, function_text, parts_of
+from tests.differential.layout import core_type
 
 __all__ = ("Composition", "compose_case")
 
 
+_CONTROLS = ("mode", "posts", "spare", "pong")
 _PROVIDED = {GUEST: '$inner "r"'}
 """Who provides a resource that is not the host's."""
 
@@ -61,7 +64,7 @@ class Composition:
     def finish(self) -> None:
         """Show each one's own controls, and collect what the host has to provide."""
         for name, kit in self.kits.items():
-            for each in ("mode", "posts", "spare"):
+            for each in _CONTROLS:
                 self.show(name, each, f"{name}-{each}")
             for each, kind in kit.imports.items():
                 if (name, each) not in self._wires:
@@ -95,7 +98,7 @@ class Composition:
         again = Declarations({**types.resources, GUEST: "$r"}, where="export", prefix="g")
         exported = []
         for shown, (name, each) in self._shown.items():
-            if needed is None or (name, each) in needed or each in ("mode", "posts", "spare"):
+            if needed is None or (name, each) in needed or each in _CONTROLS:
                 kind = self.exports[shown]
                 uses_guest = GUEST in frozenset[ResourceType]().union(*(handles(part) for part in parts_of(kind)))
                 told = f" (func {function_text(kind, again)})" if uses_guest else ""
@@ -123,8 +126,10 @@ class Composition:
 def compose_case(rng: random.Random) -> Case:
     whole, make = Composition(), TypeMaker(rng)
     names = ["inner", "outer"] if rng.random() < 0.7 else ["inner", "middle", "outer"]
-    for name in names:
+    for position, name in enumerate(names):
         whole.add(name, Kit(tidy=True))
+        if position and rng.random() < 0.5:  # what realloc and post-return call is another component
+            whole.wire(name, "ping", names[position - 1], "pong")
     functions = [_function(rng, whole, names, make, number) for number in range(5)]
     whole.finish()
     case = Case("compose", whole.text, whole.imports, whole.exports)
@@ -136,18 +141,33 @@ def compose_case(rng: random.Random) -> Case:
     return case
 
 
+def _few(make: TypeMaker) -> tuple[tuple[str, ValType], ...]:
+    """Parameters, but no more than core values suffice for."""
+    while True:
+        kind = make.function(result=False)
+        if kind.params and not core_type(kind, lifted=True).spilled:
+            return kind.params
+
+
 def _function(rng: random.Random, whole: Composition, names: list[str], make: TypeMaker, number: int) -> Function:
     """Implement function ``number`` in the innermost, and hand it on through the others."""
+    plain = rng.random() < 0.4  # the engine makes calls that carry only numbers in another way
+    if plain:
+        make = TypeMaker(rng, plain=True)
     kits = [whole.kits[name] for name in names]
     name, source = f"f{number}", f"x{number}"
     for kit in kits:
         kit.owner = name
     role = rng.choice(("pass", "pass", "echo", "catch", "lift", "send"))
+    if plain:
+        role = rng.choice(("pass", "lift", "send", "send", "send"))
     encoding = rng.choice(ENCODINGS)
     if role == "catch":
         inner = catching(rng, kits[0], name, make.function(result=False).params)
     elif role == "lift":
         inner = lifting(rng, kits[0], name, make.type(), encoding)
+    elif plain and role == "send":
+        inner = summing(rng, kits[0], name, _few(make))
     elif role == "echo":
         inner = echoing(rng, kits[0], name, echo_type(rng, make))
     else:

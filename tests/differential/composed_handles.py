@@ -123,9 +123,7 @@ def between_case(rng: random.Random) -> Case:
     whole.show("inner", "back", "inner-back")
     whole.finish()
     case = Case("between", whole.text, whole.imports, whole.exports, resources=(HOST_A, HOST_B))
-    maker = Sequence(rng, case, _OUTER, ("call-make", "call-make", "take-a", "take-a", "give-r"))
-    for _ in range(rng.choice((10, 30, 60))):
-        maker.add()
+    Sequence(rng, case, _OUTER, ("call-make", "call-make", "take-a", "take-a", "give-r")).add(rng.choice((10, 30, 60)))
     return case
 
 

@@ -30,12 +30,16 @@ __all__ = ("TypeMaker", "random_value")
 _PRIMITIVES: tuple[PrimitiveName, ...] = (
     "bool", "s8", "u8", "s16", "u16", "s32", "u32", "s64", "u64", "f32", "f64", "char", "string",
 )  # fmt: skip
+_PLAIN = tuple(name for name in _PRIMITIVES if name not in ("f32", "f64", "string"))
 _MOST_BYTES = 1500
 """Of one value in memory, so that a parameter area and a result area fit into the components' memory."""
 
 _FLOATS = (0.0, -0.0, 1.5, -1e30, float("inf"), float("-inf"), float("nan"), 2.0**-140, 3.4028234663852886e38)
-_CHARS = "\0aé߿ࠀ퟿￿\U00010000\U0010ffff€Ā"
-_TEXTS = ("", "a", "plain", "ÿé", "Ā", "€uro", "\U0001f600", "a\0b", "ÿ" * 9, "x" * 40 + "\U0010ffff", "﻿bom")
+_CHARS = "\0a\x80\xe9\u07ff\u0800\ud7ff\uffff\U00010000\U0010ffff\u20ac\u0100"
+_TEXTS = (
+    "", "a", "plain", "\xff\xe9", "\u0100", "\u20acuro", "\U0001f600", "a\0b", "\x80\x9f", "\xff" * 9,
+    "x" * 40 + "\U0010ffff", "\ufeffbom",
+)  # fmt: skip
 
 
 def nan32(bits: int) -> float:
@@ -44,14 +48,51 @@ def nan32(bits: int) -> float:
     return value
 
 
-class TypeMaker:
-    """Makes types. ``handles`` are what it may put among them: own and borrowed resources."""
+def _labels(count: int) -> tuple[str, ...]:
+    return tuple(f"l{number}" for number in range(count))
 
-    def __init__(self, rng: random.Random, handles: tuple[Own | Borrow, ...] = ()) -> None:
-        self._rng, self._handles = rng, handles
+
+def _variant(*payloads: ValType | None) -> Variant:
+    return Variant(tuple((f"c{number}", payload) for number, payload in enumerate(payloads)))
+
+
+_BOOL, _S8, _U8, _S16, _U16, _U32, _U64, _F32, _F64, _CHAR, _STRING = (
+    Primitive(name) for name in ("bool", "s8", "u8", "s16", "u16", "u32", "u64", "f32", "f64", "char", "string")
+)
+_PLAIN_CORNERS: tuple[ValType, ...] = (
+    Enum(_labels(1)), Enum(_labels(3)), Enum(_labels(256)), Flags(_labels(9)), Flags(_labels(32)), _CHAR, _BOOL,
+    Tuple((_CHAR, _BOOL, _S8, _S16)), Tuple((_U8, _U16, Flags(_labels(3)), Enum(_labels(2)))),
+)  # fmt: skip
+_CORNERS: tuple[ValType, ...] = (
+    # joined payloads
+    _variant(_F32, _U32), _variant(_F32, _U64), _variant(_F64, _U64), _variant(_F64, _F32),
+    _variant(_STRING, _F64, _S8),
+    # sizes that have to be rounded up, payloads and fields that have to be moved up
+    ListOf(_variant(_U64, Tuple((_U8,) * 9))), ListOf(_variant(_U16, Tuple((_U8,) * 3))), ListOf(Tuple((_U32, _U8))),
+    ListOf(Tuple((_U8, _U64, _U8))), Tuple((_U8, _U16, _U8, _U32, _U8, _U64)), ListOf(Option(_U64)),
+    # how many bytes a discriminant and flags have
+    *(ListOf(Enum(_labels(count))) for count in (1, 255, 256, 257)), ListOf(_variant(*[None] * 256, _U8)),
+    *(ListOf(Flags(_labels(count))) for count in (7, 8, 9, 16, 17, 32)),
+    # elements of every kind
+    *(ListOf(each) for each in (_BOOL, _S8, _S16, _U32, _F32, _F64, _CHAR, _STRING)), ListOf(ListOf(_U16)),
+    Option(Option(_U8)), ListOf(Option(Option(_BOOL))), Result(None, None), Result(_STRING, _CHAR),
+)  # fmt: skip
+"""Types that show where a rule ends, and are too rare to be left to chance."""
+
+
+class TypeMaker:
+    """Makes types. ``handles`` are what it may put among them: own and borrowed resources.
+
+    ``plain``: only what consists of a fixed number of numbers, none of them a float.
+    """
+
+    def __init__(self, rng: random.Random, handles: tuple[Own | Borrow, ...] = (), plain: bool = False) -> None:
+        self._rng, self._handles, self._plain = rng, handles, plain
 
     def type(self, depth: int = 3, borrows: bool = True) -> ValType:
         """Any type; results and what lists hold may not have borrowed handles (``borrows``)."""
+        if depth > 0 and self._rng.random() < 0.2:
+            return self._rng.choice(_PLAIN_CORNERS if self._plain else _CORNERS)
         while True:
             kind = self._type(self._rng.randint(0, depth), borrows)
             if size(kind) <= _MOST_BYTES and len(flatten(kind)) <= 300:
@@ -60,7 +101,7 @@ class TypeMaker:
     def function(self, most: int = 20, result: bool | None = None) -> FuncType:
         """Most functions have few parameters, some so many that they spill."""
         rng = self._rng
-        count = rng.choice((0, 1, 1, 1, 2, 2, 3, 4, rng.randint(5, 17), rng.randint(5, most)))
+        count = rng.choice((0, 1, 1, 1, 2, 2, 3, 4, rng.randint(5, 17), rng.randint(5, most), rng.randint(7, most)))
         while True:
             params = [(f"p{number}", self.type(rng.choice((0, 1, 2)) if count > 4 else 3)) for number in range(count)]
             if sum(size(kind) for _, kind in params) <= _MOST_BYTES * 2:
@@ -72,7 +113,7 @@ class TypeMaker:
         rng = self._rng
         if depth == 0:
             return self._leaf(borrows)
-        choice = rng.randrange(9)
+        choice = rng.choice((3, 4, 5, 6)) if self._plain else rng.randrange(9)
         if choice == 0:
             return ListOf(self._type(depth - 1, borrows))
         if choice == 1:
@@ -98,15 +139,13 @@ class TypeMaker:
         if handles and rng.random() < 0.35:
             return rng.choice(handles)
         choice = rng.random()
-        if choice < 0.08:
+        if choice < 0.1:
             return Flags(_labels(rng.choice((1, 7, 8, 9, 16, 17, 31, 32, rng.randint(1, 32)))))
-        if choice < 0.16:
-            return Enum(_labels(rng.choice((1, 2, 3, 5, 255, 256, 257)) if rng.random() < 0.3 else rng.randint(1, 6)))
-        return Primitive(rng.choice(_PRIMITIVES))
-
-
-def _labels(count: int) -> tuple[str, ...]:
-    return tuple(f"l{number}" for number in range(count))
+        if choice < 0.2:
+            return Enum(_labels(rng.choice((1, 255, 256, 256, 257)) if rng.random() < 0.4 else rng.randint(1, 6)))
+        if choice < 0.3 and not self._plain:
+            return Primitive("string")
+        return Primitive(rng.choice(_PLAIN if self._plain else _PRIMITIVES))
 
 
 _RANGES = {

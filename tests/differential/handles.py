@@ -140,7 +140,7 @@ def handles_case(rng: random.Random) -> Case:
     for name, operation in _OPERATIONS.items():
         kit.export(name, operation.type, "utf8", operation.body, post=rng.random() < 0.1)
     case = Case("handles", kit.text, kit.imports, kit.exports, resources=(HOST_A, HOST_B))
-    maker = Sequence(rng, case, _OPERATIONS, ("new", "call-make-a", "call-make-b", "give-r", "take-a"))
-    for _ in range(rng.choice((10, 30, 60))):
-        maker.add()
+    Sequence(rng, case, _OPERATIONS, ("new", "call-make-a", "call-make-b", "give-r", "take-a")).add(
+        rng.choice((10, 30, 60))
+    )
     return case

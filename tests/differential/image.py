@@ -24,7 +24,7 @@ _CODES = {
 }  # fmt: skip
 _NANS_32 = (0x7FC00000, 0xFFC00000, 0x7F800001, 0x7FFFFFFF, 0xFFFFFFFF, 0x7FA00000)
 _NANS_64 = (0x7FF8000000000000, 0xFFF8000000000000, 0x7FF0000000000001, 0x7FFFFFFFFFFFFFFF, 0x7FF4000000000000)
-_CHARS = (0xD7FF, 0xD800, 0xDBFF, 0xDC00, 0xDFFF, 0xE000, 0x10FFFF, 0x110000, 0x7FFFFFFF, 0xFFFFFFFF)
+_CHARS = (0xD7FF, 0xD800, 0xD800, 0xDFFF, 0xDFFF, 0xE000, 0x10FFFF, 0x110000, 0x110000, 0x110000, 0xFFFFFFFF)
 _BAD_UTF8 = (b"\xff", b"\xc0\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xe2\x82", b"\x80", b"\xf8\x88\x80\x80\x80")
 _BAD_UTF16 = (b"\x00\xd8", b"\x00\xdc", b"\x00\xd8a\x00", b"\x00\xdc\x00\xd8", b"a\x00\xff\xdb", b"\x00\xd8\x00\xd8")
 
@@ -123,7 +123,7 @@ class Image:
             code = "<f" if name == "f32" else "<d"
             return int.from_bytes(struct.pack(code, value), "little")
         if name == "char":
-            return rng.choice((*_CHARS, rng.getrandbits(32))) if self.spoil() else ord(value)
+            return rng.choice(_CHARS) if self.spoil() or self.spoil() else ord(value)
         if name == "bool":
             wide = (2, 0x80, 0xFF, 0x100, 0x80000000, 0xFFFFFFFF) if flat else (2, 0x80, 0xFF)
             return rng.choice(wide) if self.spoil() else int(value)
@@ -150,7 +150,7 @@ class Image:
     def _discriminant(self, number: int, count: int, bits: int) -> int:
         if not self.spoil():
             return number
-        wrong = (count - 1, count, count + 1, 0xFF, 0x100 + number, 0x10000 + number, 0xFFFFFFFF, 0x80000000)
+        wrong = (count - 1, *[count] * 5, count + 1, 0xFF, 0x100 + number, 0x10000 + number, 0xFFFFFFFF, 0x80000000)
         return self.rng.choice(wrong) & (1 << bits) - 1
 
     def _word(self, kind: ValType, value: Any, bits: int) -> int:
@@ -168,13 +168,18 @@ class Image:
             return pointer, length
         rng, end = self.rng, self.memory
         units = length & 0x7FFFFFFF
+        choice = rng.random()
+        if choice < 0.3:
+            return pointer + rng.choice((1, 1, 2, 4)), length
+        if choice < 0.6:  # about the end of memory
+            return rng.choice((
+                (end, 0), (end + 1, 0), (end - units * width, length), (end - units * width + 1, length),
+                (end - units * width + width, length or 1), (pointer, end // width + 1),
+            ))  # fmt: skip
         return rng.choice((
-            (pointer + 1, length), (pointer + 2, length), (pointer + 4, length),
-            (end, 0), (end + 1, 0), (0, 0), (1, 0), (0xFFFFFFFF, 0), (0xFFFFFFFE, 0),
-            (end - units * width, length), (end - units * width + width, length), (end - units * width + 1, length),
-            (0xFFFFFFF0, length), (0xFFFFFFFF, 1), (0x80000000, 1),
+            (0, 0), (1, 0), (0xFFFFFFFF, 0), (0xFFFFFFFE, 0), (0xFFFFFFF0, length), (0xFFFFFFFF, 1), (0x80000000, 1),
             (pointer, 0x7FFFFFFF), (pointer, 0x80000000), (pointer, 0xFFFFFFFF), (pointer, 0x10000000),
-            (pointer, (0xFFFFFFFF // width) + 1), (pointer, length ^ 0x80000000), (pointer, end // width + 1),
+            (pointer, (0xFFFFFFFF // width) + 1), (pointer, length ^ 0x80000000),
         ))  # fmt: skip
 
     def _string(self, text: str) -> tuple[int, int, int]:

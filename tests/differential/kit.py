@@ -1,7 +1,8 @@
 """The text of a component around a few core functions: memory, a realloc that can be told to misbehave, wiring.
 
 Where things lie in memory: ``RESULT`` is where core functions put results, ``IMAGE`` where raw bytes from the host go,
-``HEAP`` where realloc begins. Realloc gives out whole KiB, so that where things lie does not depend on how much an
+``HEAP`` where realloc begins. Realloc gives out whole KiB, as far into them as the alignment that it was asked for, so
+that where things lie does not depend on how much an
 engine asks for while it finds out how long a string is in another encoding; that is also why what is given back is
 cleared, and why only strings in UTF-8 and what is aligned to 4 are ever put at the very end of memory. A misdeed is
 done once, by the allocation it is due at.
@@ -19,7 +20,7 @@ from component_text import Declarations
 from airssys_actors.engine import types
 from airssys_actors.engine.types import FuncType, ResourceType, ValType
 from tests.differential.case import handles
-from tests.differential.layout import core_type
+from tests.differential.layout import core_type, uses_memory
 
 __all__ = ("HEAP", "IMAGE", "PAGES", "RESULT", "Kit", "Realloc")
 
@@ -69,7 +70,7 @@ _LIBC = f"""
       (if (i32.eq (local.get $mode) (i32.const {Realloc.ASKS_REP}))
         (then (drop (call_indirect (type $map) (i32.const 1) (i32.const 3))))))
     (func (export "realloc") (param $old i32) (param $old_size i32) (param $align i32) (param $size i32) (result i32)
-      (local $at i32)
+      (local $at i32) (local $off i32)
       (if (local.get $old_size) (then
         (if (i32.lt_u (local.get $size) (local.get $old_size)) (then
           (memory.fill (i32.add (local.get $old) (local.get $size)) (i32.const 0)
@@ -85,8 +86,7 @@ _LIBC = f"""
             (if (i32.ge_u (local.get $at) (i32.const {Realloc.POST_TRAPS})) (then (local.set $at (i32.const 0))))
             (if (i32.eq (local.get $at) (i32.const {Realloc.NULL})) (then (return (i32.const 0))))
             (if (i32.eq (local.get $at) (i32.const {Realloc.MISALIGNED}))
-              (then (return (i32.add (global.get $next) (i32.shr_u (i32.add (local.get $align) (i32.const 1))
-                                                                   (i32.const 1))))))
+              (then (local.set $off (i32.shr_u (i32.add (local.get $align) (i32.const 1)) (i32.const 1)))))
             (if (i32.eq (local.get $at) (i32.const {Realloc.FAR_OUT})) (then (return (i32.const 0xfffffff0))))
             (if (i32.and (i32.eq (local.get $at) (i32.const {Realloc.LAST_BYTES}))
                          (i32.ne (i32.and (local.get $align) (i32.const RECODED)) (local.get $align)))
@@ -101,9 +101,9 @@ _LIBC = f"""
               (then (return (i32.mul (memory.grow (i32.const 1)) (i32.const 65536)))))
             (call $leave (local.get $at)))
           (else (global.set $wait (i32.sub (global.get $wait) (i32.const 1)))))))
-      (local.set $at (global.get $next))
-      (global.set $next (i32.add (local.get $at)
-        (i32.and (i32.add (local.get $size) (i32.const 1024)) (i32.const 0xfffffc00))))
+      (local.set $at (i32.add (global.get $next) (i32.add (local.get $align) (local.get $off))))
+      (global.set $next (i32.add (global.get $next)
+        (i32.and (i32.add (local.get $size) (i32.add (local.get $align) (i32.const 1031))) (i32.const 0xfffffc00))))
       (block $fits
         (br_if $fits (i32.le_u (global.get $next) (i32.mul (memory.size) (i32.const 65536))))
         (br_if $fits (i32.ne (i32.const -1) (memory.grow (i32.add (i32.const 1)
@@ -152,8 +152,9 @@ def to_i64(core: str, expression: str) -> str:
 class Kit:
     """One component under construction.
 
-    ``tidy``: for one that is called by components. Every function has a post-return, which clears what was allocated,
-    and no string lies at the very end of memory: between components, any may have to grow.
+    ``tidy``: for one that is called by components. Every function that uses memory has a post-return, which clears
+    what was allocated, and takes no note of floats, which may be NaNs of any bits. No string lies at the very end of
+    memory: between components, any may have to grow.
     """
 
     host_resources: Sequence[ResourceType] = ()
@@ -183,6 +184,9 @@ class Kit:
           (global.set $mode (local.get 0)) (global.set $wait (local.get 1))""",
         )
         self.export("posts", FuncType((), types.Primitive("u64")), "utf8", "(global.get $posts)")
+        self.export(
+            "pong", FuncType((), None), "utf8", "(global.set $posts (i64.add (global.get $posts) (i64.const 1)))"
+        )
         self.export("spare", FuncType((), _U32), "utf8", "(call $spare-new (i32.const 70))")
 
     def _add(self, part: str, text: str) -> None:
@@ -241,8 +245,10 @@ class Kit:
         self._add("core", f'(func (export "{name}") {core_text(shape.params, shape.results)} {locals_}\n      {body})')
         types = self.types if self._knows(kind) else self._guest_types
         post_option = ""
-        if post or (self.tidy and self.owner):
-            bits = to_i64(shape.results[0], "(local.get 0)") if shape.results else "(i64.const 5)"
+        memory = shape.spilled or shape.indirect or any(uses_memory(each) for each in parts_of(kind))
+        if post or (self.tidy and self.owner and memory):
+            told = shape.results and not (self.tidy and shape.results[0] in ("f32", "f64"))
+            bits = to_i64(shape.results[0], "(local.get 0)") if told else "(i64.const 5)"
             self._add("core", f'(func (export "post-{name}") {core_text(shape.results, ())} (call $post {bits}))')
             post_option = f' (post-return (core func $m "post-{name}"))'
         self._add(

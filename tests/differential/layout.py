@@ -23,7 +23,7 @@ from airssys_actors.engine.types import (
     Variant,
 )
 
-__all__ = ("Core", "alignment", "cases", "core_type", "fields", "flatten", "padded", "size")
+__all__ = ("Core", "alignment", "cases", "core_type", "fields", "flatten", "padded", "size", "uses_memory")
 
 Core = str
 """One of i32, i64, f32, f64."""
@@ -142,6 +142,15 @@ def flatten(kind: ValType) -> tuple[Core, ...]:
                     joined[position] = join(joined[position], core)
         return ("i32", *joined)
     return ("i32",)  # flags, own, borrow
+
+
+@cache
+def uses_memory(kind: ValType) -> bool:
+    """Whether a value of this type has a string or a list in it."""
+    if isinstance(kind, ListOf) or kind == Primitive("string"):
+        return True
+    inside = [each for _, each in fields(kind) or ()] + [each for each in cases(kind) or () if each is not None]
+    return any(map(uses_memory, inside))
 
 
 @dataclass(frozen=True)

@@ -90,12 +90,12 @@ class Tally:
         return "\n".join(lines)
 
 
-async def run_cases(cases: Iterable[tuple[str, int]], most_differences: int = 5) -> Tally:
+async def run_cases(cases: Iterable[tuple[str, int]], most_differences: int = 5, makes_small: bool = True) -> Tally:
     """Run (category, number) after (category, number), until so many differed."""
     tally, runtime = Tally(), new_runtime()
     try:
         for category, number in cases:
-            await _run_case(category, number, runtime, tally)
+            await _run_case(category, number, runtime, tally, makes_small)
             if len(tally.differences) >= most_differences:
                 break
     finally:
@@ -107,13 +107,16 @@ def make_case(category: str, number: int) -> Case:
     return CATEGORIES[category](random.Random(f"{category} {number}"))
 
 
-async def _run_case(category: str, number: int, runtime: Runtime, tally: Tally) -> None:
+async def _run_case(category: str, number: int, runtime: Runtime, tally: Tally, makes_small: bool) -> None:
     case = make_case(category, number)
     tally.components[category] += 1
     found = await _first_difference(case, case.text(None), case.calls, runtime, tally)
     if found is None:
         return
     position, ours, oracle = found
+    if not makes_small:
+        tally.differences.append(Difference(category, number, "", case.calls[: position + 1], ours, oracle))
+        return
     calls, text = await _made_small(case, position, runtime)
     again = await _first_difference(case, text, calls, runtime, Tally())
     if again is not None:

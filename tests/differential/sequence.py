@@ -56,10 +56,12 @@ class Sequence:
         self._arrived = 0
         self._dying = self._last = self._latest = 0
 
-    def add(self) -> None:
-        """Add a call, or nothing when what came to mind needs a handle that nobody has."""
-        with suppress(_NobodyHas):
-            self._add()
+    def add(self, calls: int) -> None:
+        """Add so many calls."""
+        wanted = len(self._case.calls) + calls
+        while len(self._case.calls) < wanted:
+            with suppress(_NobodyHas):  # what came to mind needs a handle that nobody has
+                self._add()
 
     def _add(self) -> None:
         rng, calls = self._rng, self._case.calls
@@ -67,7 +69,7 @@ class Sequence:
         if choice < 0.04:
             self._dying = rng.choice((0, 0, 1, 2, 3, 4))
             calls.append(Call("dying", (self._dying,)))
-        elif choice < 0.1:
+        elif choice < 0.12:
             calls.append(Call("drop", (self._held_by_host(consumed=True),)))
             if self._dying == 1:
                 self._reset()
