@@ -58,6 +58,7 @@ class Engine:
     ) -> None:
         self._engine = new_engine()
         self._runtime = Runtime(ffi.address_of(self._engine.ptr()), tick_s, int(slice_s * 1e9))
+        self._runtime.ticker.keeps = self._engine
         self._compiler = compiler or Compiler(compile_limits)
         self._cache = CompileCache(cache_folder) if cache_folder is not None else None
         self._loaded: WeakValueDictionary[tuple[bytes, int], Component] = WeakValueDictionary()
@@ -113,6 +114,12 @@ class Engine:
         self._runtime.close()
         self._closed = True
         self._threads.shutdown(cancel_futures=True)
+
+    def __del__(self) -> None:
+        """Let the ticker's thread end, when nobody closed the engine."""
+        runtime = getattr(self, "_runtime", None)
+        if runtime is not None:
+            runtime.ticker.end()
 
     async def _load(self, data: bytes, digest: bytes, interfaces: Sequence[HostInterface]) -> Component:
         in_thread = self._in_thread

@@ -24,6 +24,8 @@ class Ticker:
         self.beats = 0
         self.ticks = 0
         self.parked = True
+        self.keeps: object = None
+        """What must live as long as the thread: it ticks what is at an address."""
         self._closing = False
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
@@ -38,9 +40,14 @@ class Ticker:
             self._thread.start()
         self._wake.set()
 
-    def close(self) -> None:
+    def end(self) -> None:
+        """Have the thread end soon, without waiting for it: from anywhere, also from the thread itself."""
         self._closing = True
         self._wake.set()
+
+    def close(self) -> None:
+        """End the thread."""
+        self.end()
         if self._thread is not None:
             self._thread.join()
             self._thread = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import threading
 from collections.abc import Callable, Coroutine
@@ -41,7 +42,7 @@ async def test_two_engines_on_one_loop_do_not_disturb_each_other(engine: Engine)
     spinning = await border_instance(engine)
     spin = asyncio.ensure_future(spinning.call("spin", 1 << 40))
     instance = await border_instance(other)
-    for _ in range(20):
+    for _ in range(5):
         assert await instance.call("spin-between", 200_000, 1) == 2
     assert not spin.done()
     other.close()
@@ -187,3 +188,18 @@ def test_everything_works_on_uvloop() -> None:
         runner.run(_work(engine, "uvloop", 4, failed))
     assert failed == []
     assert engine.statistics().stores == 0
+
+
+async def test_an_engine_that_is_dropped_without_being_closed_leaves_no_thread() -> None:
+    """Its ticker has just begun to tick, and must not tick what is freed."""
+    for _ in range(5):
+        threads = set(threading.enumerate())
+        engine = Engine(_CACHE)
+        instance = await border_instance(engine)
+        await instance.call("numbers", 1, 1)
+        started = set(threading.enumerate()) - threads
+        assert {each.name.partition("_")[0] for each in started} == {"airssys-ticker", "airssys-loader"}
+        del engine, instance
+        gc.collect()
+        for each in started:
+            await asyncio.to_thread(each.join)
