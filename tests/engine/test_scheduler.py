@@ -93,6 +93,24 @@ async def test_the_loop_has_its_turn_after_each_budget_of_guest_time() -> None:
     assert max(after - before for before, after in pairwise(turns)) == 4
 
 
+async def test_what_a_timer_wakes_goes_on_before_the_next_turn() -> None:
+    loop = asyncio.get_running_loop()
+    woken = loop.create_future()
+
+    class Long(Spinner):
+        def slice(self) -> bool:
+            if len(self._order) == 10:  # a timer is due while a guest has its turn
+                loop.call_at(loop.time(), woken.set_result, None)
+            return super().slice()
+
+    queue = Queue(budget_ns=1_000_000)
+    fiber: Any = Long(queue.scheduler, queue.order, "a", 1000, CpuAccount())
+    endless = asyncio.ensure_future(queue.scheduler.turn(fiber))
+    await woken
+    assert len(queue.order) == 11
+    endless.cancel()
+
+
 async def test_a_call_that_finds_the_queue_empty_and_budget_left_need_not_wait() -> None:
     queue = Queue(budget_ns=2_000_000)
     fiber: Any = Spinner(queue.scheduler, queue.order, "a", 9, CpuAccount())
