@@ -88,6 +88,10 @@ _CALLS = (
         "current.locked = False", "current.locked = True", 2,
     ),
     Planted(
+        "a component may enter itself", "reenter", "callbacks.py",
+        'raise GuestTrap("cannot enter component instance")', "return 0",
+    ),
+    Planted(
         "a callee's post-return is not called", "compose", "glue.py",
         "            code += self._locked_in([*given, self.call(function, (inner[1], ()))])\n", "",
     ),
@@ -168,6 +172,14 @@ _HANDLES = (
     Planted(
         "what was lent stays lent", "handles between", "handles.py",
         "        for table, index in self.lenders:\n            table.give_back(index)\n", "",
+    ),
+    Planted(
+        "what was lent twice can be dropped after one call", "reenter", "handles.py",
+        "left = self._lent[index] - 1", "left = 0",
+    ),
+    Planted(
+        "what is lent is lent once", "reenter", "handles.py",
+        "self._lent[index] = self._lent.get(index, 0) + 1", "self._lent[index] = 1",
     ),
     Planted(
         "handles of another type do", "handles", "handles.py",

@@ -19,6 +19,7 @@ from tests.differential.handles import handles_case
 from tests.differential.lending import lending_case
 from tests.differential.oracle import OracleRun
 from tests.differential.ours import EngineRun, new_runtime
+from tests.differential.reentering import reenter_case
 
 __all__ = ("CATEGORIES", "Difference", "Tally", "run_cases")
 
@@ -29,6 +30,7 @@ CATEGORIES: dict[str, Callable[[random.Random], Case]] = {
     "compose": compose_case,
     "between": between_case,
     "relay": relay_case,
+    "reenter": reenter_case,
 }
 
 

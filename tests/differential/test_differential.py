@@ -19,6 +19,7 @@ FIXED = {
     "compose": 25,
     "between": 30,
     "relay": 20,
+    "reenter": 3,
 }
 _SEED = "DIFFERENTIAL_SEED"
 

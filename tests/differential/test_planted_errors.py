@@ -13,6 +13,7 @@ _PLANTED = (*PLANTED_IN_VALUES, *PLANTED_IN_CALLS)
 _MOST_CASES = 150  # most are found by the first few; cases are always the same
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("planted", _PLANTED, ids=[planted.name for planted in _PLANTED])
 async def test_a_planted_error_is_found(planted: Planted) -> None:
     """In a case in which the engines agree without it."""
