@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 __all__ = ("Instance",)
 
 _MOST_TABLES = 64
-_NOTHING = memoryview(b"")
+_NOTHING = memoryview(
+    bytearray()
+)  # what stands for a memory not seen yet: writable, because nothing may be written at 0
 _NO_ALLOCATION = (0, 0)
 
 _Buffer: TypeAlias = "tuple[Any, Words, ffi.CallArguments]"
