@@ -35,7 +35,7 @@ _CLASSES: tuple[tuple[str, str], ...] = (
 )
 
 
-EITHER_FIRST = {("unaligned", "bounds")}
+EITHER_FIRST = {("unaligned", "bounds"), ("bounds", "unaligned")}
 """Pairs of (ours, the oracle's) of which both are true: see ``known_differences``."""
 
 

@@ -71,7 +71,7 @@ _LIBC = f"""
         (then (drop (call_indirect (type $map) (i32.const 1) (i32.const 3))))))
     (func (export "realloc") (param $old i32) (param $old_size i32) (param $align i32) (param $size i32) (result i32)
       (local $at i32) (local $off i32)
-      (if (local.get $old_size) (then
+      (if (i32.or (local.get $old) (local.get $old_size)) (then
         (if (i32.lt_u (local.get $size) (local.get $old_size)) (then
           (memory.fill (i32.add (local.get $old) (local.get $size)) (i32.const 0)
                        (i32.sub (local.get $old_size) (local.get $size)))))
