@@ -31,9 +31,7 @@ if TYPE_CHECKING:
 __all__ = ("Instance",)
 
 _MOST_TABLES = 64
-_NOTHING = memoryview(
-    bytearray()
-)  # what stands for a memory not seen yet: writable, because nothing may be written at 0
+_NOTHING = memoryview(bytearray())  # for a memory not seen yet; writable, because nothing at all is written at 0
 _NO_ALLOCATION = (0, 0)
 
 _Buffer: TypeAlias = "tuple[Any, Words, ffi.CallArguments]"
