@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from airssys_actors.engine.abi.layout import (
     NUMBERS,
     SCALARS,
-    CoreType,
     align_to,
     alignment,
     cases_of,
@@ -55,32 +54,32 @@ class Lowerer(MemorySource):
             f"{margin}except MISFITS as failure: raise misfit(failure, {self.constant(tuple(expected))}, ({names}))\n"
         )
 
-    def flat(self, kind: ValType, value: str, indices: list[int], cores: list[CoreType]) -> None:
-        """Lower into core values; takes its share of ``indices`` and of their ``cores`` off the front."""
+    def flat(self, kind: ValType, value: str, indices: list[int]) -> None:
+        """Lower into core values; takes its share of ``indices`` off the front."""
         if isinstance(kind, Primitive) and kind.name != "string":
-            self._put(indices, cores, _WORD_OF.get(kind.name, "u32"), self._scalar(kind.name, value))
+            self._put(indices, _WORD_OF.get(kind.name, "u32"), self._scalar(kind.name, value))
         elif isinstance(kind, ListOf | Primitive):
             pointer, length = self._sequence(kind, value)
-            self._put(indices, cores, "u32", pointer)
-            self._put(indices, cores, "u32", length)
+            self._put(indices, "u32", pointer)
+            self._put(indices, "u32", length)
         elif (fields := fields_of(kind)) is not None:
             whole = self._whole(kind, value, len(fields))
             for name, field in fields:
-                self.flat(field, f"{whole}[{name!r}]", indices, cores)
+                self.flat(field, f"{whole}[{name!r}]", indices)
         elif cases_of(kind) is not None:
             count = len(flatten(kind))
-            slots, joined = indices[:count], cores[:count]
-            del indices[:count], cores[:count]
+            slots = indices[:count]
+            del indices[:count]
             for slot in slots[1:]:
                 self.emit(f"{self.slots.at(slot, 'u64')} = 0")
             self._match(
                 kind,
                 value,
                 lambda number: self.emit(f"{self.slots.at(slots[0], 'u32')} = {number}"),
-                lambda payload, inner: self.flat(payload, inner, slots[1:], joined[1:]),
+                lambda payload, inner: self.flat(payload, inner, slots[1:]),
             )
         else:
-            self._put(indices, cores, "u32", self._word(kind, value))
+            self._put(indices, "u32", self._word(kind, value))
 
     def store(self, kind: ValType, value: str, pointer: str, offset: int) -> None:
         """Lower into memory at ``pointer + offset``, whose bounds were checked."""
@@ -113,11 +112,8 @@ class Lowerer(MemorySource):
     def _pack(width: int) -> str:
         return f"p_{ {1: 'B', 2: 'H', 4: 'I'}[width] }"
 
-    def _put(self, indices: list[int], cores: list[CoreType], word: str, value: str) -> None:
-        index, core = indices.pop(0), cores.pop(0)
-        if core in ("i64", "f64") and word in ("u32", "i32", "f32"):
-            self.emit(f"{self.slots.at(index, 'u64')} = 0")
-        self.emit(f"{self.slots.at(index, word)} = {value}")
+    def _put(self, indices: list[int], word: str, value: str) -> None:
+        self.emit(f"{self.slots.at(indices.pop(0), word)} = {value}")
 
     def _named(self, value: str) -> str:
         name = self.fresh()

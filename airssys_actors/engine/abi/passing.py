@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from airssys_actors.engine.abi.layout import CoreType, Signature, alignment, allocates, size
+from airssys_actors.engine.abi.layout import Signature, alignment, allocates, size
 from airssys_actors.engine.abi.lift import Lifter
 from airssys_actors.engine.abi.lower import Lowerer
 from airssys_actors.engine.types import FuncType, Tuple
@@ -45,9 +45,8 @@ def lower_parameters(lowerer: Lowerer, kind: FuncType, shape: Signature, names: 
         lowerer.emit(f"{lowerer.slots.at(0, 'u32')} = p")
         return
     indices: list[int] = list(range(len(shape.params)))
-    cores: list[CoreType] = list(shape.params)
     for each, (_, param) in zip(names, kind.params, strict=True):
-        lowerer.flat(param, each, indices, cores)
+        lowerer.flat(param, each, indices)
 
 
 def lift_result(lifter: Lifter, kind: FuncType, shape: Signature) -> str:
@@ -69,4 +68,4 @@ def lower_result(lowerer: Lowerer, kind: FuncType, shape: Signature) -> None:
         lowerer.bounds("ret", size(kind.result), alignment(kind.result))
         lowerer.store(kind.result, "result", "ret", 0)
     else:
-        lowerer.flat(kind.result, "result", [0], list(shape.results))
+        lowerer.flat(kind.result, "result", [0])

@@ -151,8 +151,17 @@ _ASKED = """(component
   (alias core export $i "memory" (core memory $memory)) (alias core export $i "realloc" (core func $realloc))
   (type $x {type}) (type $r (tuple u32 u32 u32 u32 u32))
   (func (export "f") (param "x" $x) (result $r)
-    (canon lift (core func $i "f") (memory $memory) (realloc $realloc))))
+    (canon lift (core func $i "f") (memory $memory) (realloc $realloc) string-encoding=utf8)))
 """
+
+
+@pytest.mark.parametrize(("encoding", "align", "size"), [("utf16", 2, 6), ("latin1+utf16", 2, 3)])
+async def test_the_guest_is_asked_for_text_of_its_encoding(
+    both: Callable[..., Both], encoding: str, align: int, size: int
+) -> None:
+    component = both(_ASKED.format(type="string").replace("string-encoding=utf8", f"string-encoding={encoding}"))
+    instance, _ = await component.alone()  # wasmtime asks for more at first, and then again
+    assert await instance.call("f", "abc") == (1, align, size, 64, 3)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ from airssys_actors.errors import CallTimeout, GuestTimeExceeded, GuestTrap, Ins
 Make = Callable[..., Both]
 
 # The guest's realloc does what ``body`` says. ``take`` gets an argument, ``fetch`` a host function's result, ``spill``
-# seventeen parameters: all three allocate. ``other`` is an import.
+# seventeen parameters: all three allocate. ``swallow`` and ``fetch-only`` look at nothing that they got.
+# ``other`` is an import.
 _GUEST = """(component
   (type $t {type})
   (import "ask" (func $ask (result $t)))
@@ -32,11 +33,15 @@ _GUEST = """(component
     (func (export "take") (param i32 i32) (result i32)
       (i32.store (i32.const 8) (local.get 0)) (i32.store (i32.const 12) (local.get 1)) (i32.const 8))
     (func (export "fetch") (result i32) (call $ask (i32.const 8)) (i32.const 8))
+    (func (export "swallow") (param i32 i32)) (func (export "fetch-only") (call $ask (i32.const 8)))
     (func (export "spill") (param i32) (result i32) (i32.load8_u offset=16 (local.get 0))))
   (core instance $i (instantiate $m (with "libc" (instance $libc))
     (with "host" (instance (export "ask" (func $ask'))))))
   (func (export "take") (param "x" $t) (result $t)
     (canon lift (core func $i "take") (memory $memory) (realloc $realloc)))
+  (func (export "swallow") (param "x" $t)
+    (canon lift (core func $i "swallow") (memory $memory) (realloc $realloc)))
+  (func (export "fetch-only") (canon lift (core func $i "fetch-only")))
   (func (export "fetch") (result $t) (canon lift (core func $i "fetch") (memory $memory)))
   (func (export "spill") {params} (result u32) (canon lift (core func $i "spill") (memory $memory) (realloc $realloc)))
 )"""
@@ -62,9 +67,10 @@ async def _every_way(guest: Both, value: Any = (7, 8)) -> None:
     assert await guest.call("spill", *range(17)) == 16
 
 
-async def _no_way(guest: Both, reason: str, ways: str = "take fetch spill", value: Any = (7, 8)) -> None:
+async def _no_way(guest: Both, reason: str, ways: str = "swallow fetch-only spill", value: Any = (7, 8)) -> None:
     for way in ways.split():
-        arguments: tuple[Any, ...] = {"take": (list(value),), "fetch": (), "spill": tuple(range(17))}[way]
+        arguments: tuple[Any, ...] = {"take": (list(value),), "spill": tuple(range(17))}.get(way, ())
+        arguments = (list(value),) if way == "swallow" else arguments
         with pytest.raises(GuestTrap, match=reason):
             await guest.call(way, *arguments)
 
@@ -82,7 +88,7 @@ async def test_zero_is_an_address_like_another(both: Make) -> None:
 
 @pytest.mark.parametrize("answer", [4097, 4098, 4099, 1])
 async def test_an_unaligned_answer_traps(both: Make, answer: int) -> None:
-    await _no_way(_guest(both, f"(i32.const {answer})"), f"unaligned pointer {answer:#x}", "take fetch")
+    await _no_way(_guest(both, f"(i32.const {answer})"), f"unaligned pointer {answer:#x}", "swallow fetch-only")
 
 
 @pytest.mark.parametrize("answer", [65536 - 4, 65536, 0x7FFFFFFC, -4, -8])
@@ -100,7 +106,7 @@ async def test_an_answer_with_just_enough_room_will_do(both: Make) -> None:
 async def test_an_answer_for_no_bytes_at_all_must_be_aligned_and_in_memory_too(
     both: Make, answer: int, reason: str
 ) -> None:
-    await _no_way(_guest(both, f"(i32.const {answer})", value=()), reason, "take fetch", ())
+    await _no_way(_guest(both, f"(i32.const {answer})", value=()), reason, "swallow fetch-only", ())
 
 
 async def test_an_answer_for_no_bytes_may_be_where_memory_ends(both: Make) -> None:

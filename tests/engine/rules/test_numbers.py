@@ -149,7 +149,7 @@ async def test_what_python_takes_for_the_number_is_taken(
     [
         ("u8", 1.0), ("u32", "1"), ("s64", None), ("u8", b"1"), ("u16", Decimal(1)), ("f32", "1"), ("f64", None),
         ("f64", 1j), ("bool", 2), ("bool", "yes"), ("bool", None), ("bool", []), ("char", 65), ("char", b"a"),
-        ("char", ""), ("char", "ab"), ("char", None), ("f64", 10**400),
+        ("char", ""), ("char", "ab"), ("char", None), ("f64", 10**400), ("char", "\ud800"),
     ],
 )  # fmt: skip
 async def test_what_is_no_such_value_is_refused_and_said(crossing: Make, name: PrimitiveName, value: Any) -> None:
