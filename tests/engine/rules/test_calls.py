@@ -349,8 +349,7 @@ class _Meddler:
 
 _TAKES = """(component
   (core module $m {realloc}
-    (func (export "number") (param i32) (loop $long (local.set 0 (i32.add (local.get 0) (i32.const 1)))
-      (br_if $long (i32.lt_u (local.get 0) (i32.const 30000000)))))
+    (func (export "number") (param i32) (loop $for_ever (br $for_ever)))
     (func (export "list") (param i32 i32)))
   (core instance $i (instantiate $m))
   (alias core export $i "memory" (core memory $memory)) (alias core export $i "realloc" (core func $realloc))
