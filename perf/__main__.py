@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import platform
+import subprocess
 import sys
 import tempfile
 from contextlib import AsyncExitStack
@@ -16,7 +17,7 @@ from airssys_security.audit_log import AuditLog
 from loguru import logger
 
 from examples.guests.build import build
-from perf import component_api, core_api, extism_sdk, lateness, ours, residents
+from perf import component_api, core_api, extism_sdk, lateness, ours
 from perf.measure import Answer, Question, ask
 from perf.questions import MOST, QUESTIONS
 
@@ -43,21 +44,22 @@ def main() -> int:
     print(f"{'':48}{OURS:>16}" + "".join(f"{name:>24}" for name in OTHERS))
     for answer in answers:
         print(_line(answer))
-    print("\n" + lateness.report(asyncio.run(lateness.measure(LATENESS_S))))
-    print("\n" + residents.report(asyncio.run(residents.measure(RESIDENTS))))
-    return 0
+    print("\n" + lateness.report(asyncio.run(lateness.measure(LATENESS_S))) + "\n")
+    sys.stdout.flush()
+    # In a process of its own: what was freed here would be used again, and not be counted.
+    return subprocess.run([sys.executable, "-m", "perf.residents", "--count", str(RESIDENTS)], check=False).returncode
 
 
 async def _measure(rounds: int) -> list[Answer]:
-    bench, python, plugin = build("bench"), build("forecast"), build("extism_bench")
+    bench, pair, python, plugin = map(build, ("bench", "pair", "forecast", "extism_bench"))
     CACHE.mkdir(mode=0o700, parents=True, exist_ok=True)
     async with AsyncExitStack() as cleanup:
         folder = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="airssys-perf-")))
         audit = cleanup.enter_context(AuditLog(folder / "audit.jsonl", capacity=AUDIT_RECORDS))
-        mine, preparations = await ours.batches(bench.read_bytes(), python.read_bytes(), CACHE, audit, cleanup)
+        mine, preparations = await ours.batches(bench, pair, python, CACHE, audit, cleanup)
         subjects = {
             OURS: mine,
-            COMPONENT: component_api.batches(bench, python, CACHE),
+            COMPONENT: component_api.batches(bench, pair, python, CACHE),
             CORE: core_api.batches(bench),
             EXTISM: extism_sdk.batches(plugin),
         }

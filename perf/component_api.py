@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from wasmtime import Engine, Store
-from wasmtime.component import Component, Linker, Record, ResourceHost, ResourceType
+from wasmtime.component import Component, Instance, Linker, Record, ResourceHost, ResourceType
 
 from perf.measure import Batch
 from perf.questions import CALLS, READINGS, SIZES, payload, reads
@@ -53,22 +53,23 @@ def python_linker(engine: Engine, component: Component) -> Linker:
     return linker
 
 
-def batches(bench: Path, python: Path, cache: Path) -> dict[str, Batch]:
+def batches(bench: Path, pair: Path, python: Path, cache: Path) -> dict[str, Batch]:
     """Return what to measure, by the name of the question."""
     engine = Engine()
     component, large = load(engine, bench, cache), load(engine, python, cache)
     linker = bench_linker(engine)
     store = Store(engine)
     instance = linker.instantiate(store, component)
+    composed = Linker(engine).instantiate(store, load(engine, pair, cache))
 
-    def function(name: str) -> Any:
-        index = instance.get_export_index(store, name)
-        found = instance.get_func(store, index) if index is not None else None
+    def function(name: str, of: Instance = instance) -> Any:
+        index = of.get_export_index(store, name)
+        found = of.get_func(store, index) if index is not None else None
         assert found is not None
         return found
 
-    def called(name: str, *arguments: object) -> Batch:
-        guest_function = function(name)
+    def called(name: str, *arguments: object, of: Instance = instance) -> Batch:
+        guest_function = function(name, of)
 
         async def batch(repetitions: int) -> None:
             for _ in range(repetitions):
@@ -90,6 +91,8 @@ def batches(bench: Path, python: Path, cache: Path) -> dict[str, Batch]:
         "record": called("echo-record", _reading(7, 0.5, "here")),
         "records": called("echo-records", readings),
         "things": called("things-n", CALLS),
+        "pair": called("add-n", CALLS, of=composed),
+        "pair-text": called("length-n", CALLS, of=composed),
         "small": small,
         "small-ready": small,
         "python": many,

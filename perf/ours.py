@@ -17,6 +17,7 @@ from airssys_security.requests import read_file
 from airssys_actors.engine.component import Component
 from airssys_actors.engine.engine import Engine
 from airssys_actors.engine.host import HostFunction, HostInterface
+from airssys_actors.engine.instance import Instance
 from airssys_actors.engine.limits import InstanceLimits
 from airssys_actors.interfaces import all_interfaces
 from perf.measure import Batch
@@ -63,7 +64,7 @@ BENCH_HOST = HostInterface(
 
 
 async def batches(
-    bench: bytes, python: bytes, cache: Path, audit: AuditLog, cleanup: AsyncExitStack
+    bench: Path, pair: Path, python: Path, cache: Path, audit: AuditLog, cleanup: AsyncExitStack
 ) -> tuple[dict[str, Batch], dict[str, Callable[[], Awaitable[None]]]]:
     """Return what to measure, and what to prepare for it, by the name of the question."""
     engine = Engine(cache)
@@ -72,15 +73,17 @@ async def batches(
         SecurityContext("bench", CapabilitySet({("filesystem", "read"): ("/var/lib/app/**",)})),
         CapabilityService(audit),
     )
-    component = await engine.load(bench, (BENCH_HOST,))
+    component = await engine.load(_contents(bench), (BENCH_HOST,))
     instance = await component.instantiate(owner)
     cleanup.callback(instance.close)
-    large = await engine.load(python, all_interfaces())
+    composed = await (await engine.load(_contents(pair), ())).instantiate(owner)
+    cleanup.callback(composed.close)
+    large = await engine.load(_contents(python), all_interfaces())
 
-    def called(name: str, *arguments: object, flush: bool = False) -> Batch:
+    def called(name: str, *arguments: object, flush: bool = False, of: Instance = instance) -> Batch:
         async def batch(repetitions: int) -> None:
             for _ in range(repetitions):
-                await instance.call(name, *arguments)
+                await of.call(name, *arguments)
             if flush:
                 audit.flush()
 
@@ -92,6 +95,8 @@ async def batches(
     assert await instance.call("echo-text", "here") == "here"
     assert await instance.call("echo-record", reading) == reading
     assert await instance.call("echo-records", readings) == readings
+    assert await composed.call("add-n", CALLS) == CALLS
+    assert await composed.call("length-n", 2) == 58
     assert await instance.call("check-n", CALLS) == CALLS == await instance.call("things-n", CALLS)
     asked = {
         "call": called("add", 1, 2),
@@ -103,6 +108,8 @@ async def batches(
         "record": called("echo-record", reading),
         "records": called("echo-records", readings),
         "things": called("things-n", CALLS),
+        "pair": called("add-n", CALLS, of=composed),
+        "pair-text": called("length-n", CALLS, of=composed),
         "small": _instances(component, owner, InstanceLimits()),
         "python": _instances(large, owner, PYTHON_LIMITS),
         "small-ready": _instances(component, owner, _READY_LIMITS),
@@ -116,6 +123,10 @@ async def batches(
         "small-ready": _made_ahead(component, _READY_LIMITS, MOST["small-ready"]),
         "python-ready": _made_ahead(large, _READY_PYTHON_LIMITS, MOST["python-ready"]),
     }
+
+
+def _contents(wasm: Path) -> bytes:
+    return wasm.read_bytes()
 
 
 def _instances(component: Component, owner: object, limits: InstanceLimits) -> Batch:

@@ -45,6 +45,8 @@ QUESTIONS = (
     Asked("record", "record there and back"),
     Asked("records", f"list of {READINGS} records there and back"),
     Asked("things", "host's resource made, used and dropped", CALLS),
+    Asked("pair", "call between composed components: two s32", CALLS),
+    Asked("pair-text", "  the same: string of 29 bytes", CALLS),
     Asked("small", "new instance: small"),
     Asked("small-ready", "  the same, made ahead of need"),
     Asked("python", "new instance: componentize-py"),
