@@ -33,7 +33,8 @@ __all__ = (
 # Every definition that is read costs its bytes, each time it is read: nesting may repeat them exponentially.
 # (An 18 MB CPython guest has 0.1 MB of definitions.)
 _MOST_BYTES_READ = 4 << 20
-_MOST_FUNCTION_TYPE_PARTS = 1_000_000
+# Each part costs about 0.1 ms of Python's compiler, during which no other thread runs.
+_MOST_FUNCTION_TYPE_PARTS = 200_000
 _DEEPEST_NESTING = 32
 
 CORE_SORTS: Final[dict[int, str]] = {
@@ -202,6 +203,11 @@ class Meter:
         self._bytes_left = _MOST_BYTES_READ
         self._parts_left = _MOST_FUNCTION_TYPE_PARTS
         self._depth = 0
+
+    @property
+    def parts(self) -> int:
+        """What ``charge_parts`` has charged."""
+        return _MOST_FUNCTION_TYPE_PARTS - self._parts_left
 
     def charge_bytes(self, reader: Reader, count: int) -> None:
         self._bytes_left -= count + 1

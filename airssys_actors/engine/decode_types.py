@@ -47,7 +47,9 @@ from airssys_actors.engine.types import (
 __all__ = ("Declared", "TypeReader")
 
 # Types refer to each other by number, so a few bytes can describe one with more parts than there are atoms.
-_MOST_TYPE_PARTS = 10_000
+# Python compiles what is generated for one function without letting another thread run: 0.1 ms for a part.
+_MOST_TYPE_PARTS = 2_000
+_LABELS_A_PART = 8  # of an enum or flags: they become a table
 _DEEPEST_TYPE = 100
 _MOST_FLAGS = 32  # the Component Model's own rule
 
@@ -175,7 +177,7 @@ class TypeReader:
         return self._resource(reader, scope)
 
     def _compound(self, reader: Reader, code: int, scope: Scope) -> tuple[ValType, list[ValType | None], int]:
-        """Read a value type after its code; return it, the types inside it, and the number of its own labels."""
+        """Read a value type after its code; return it, the types inside it, and what its own labels count for."""
         labels: set[str] = set()
         if code == 0x72:
             fields = tuple(
@@ -202,10 +204,10 @@ class TypeReader:
             names = tuple([self._label(reader, labels) for _ in range(self._filled(reader, "flags"))])
             if len(names) > _MOST_FLAGS:
                 raise reader.invalid(f"flags with more than {_MOST_FLAGS} labels")
-            return Flags(names), [], len(names)
+            return Flags(names), [], len(names) // _LABELS_A_PART
         if code == 0x6D:
             names = tuple([self._label(reader, labels) for _ in range(self._filled(reader, "enum"))])
-            return Enum(names), [], len(names)
+            return Enum(names), [], len(names) // _LABELS_A_PART
         if code == 0x6B:
             payload = self.value_type(reader, scope)
             return Option(payload), [payload], 0

@@ -83,6 +83,7 @@ class _Decoder:
         exports = self._component(reader, None, None)
         count = [0]
         self._plan.exports = self._exported(reader, exports, 0, count)
+        self._plan.parts = self._meter.parts
         return self._plan
 
     # -- components

@@ -58,9 +58,8 @@ class GlueModule:
 
     def __init__(self, flag: Hashable | None = None) -> None:
         self._flag = flag
-        self._imports: list[Hashable] = []
-        self._import_types: list[int] = []
-        self._types: list[bytes] = []
+        self._imported: dict[tuple[Hashable, int], int] = {}  # (key, number of its type) -> its number
+        self._types: dict[bytes, int] = {}
         self._functions: list[tuple[int, Sequence[CoreType], Sequence[bytes | int]]] = []
 
     @property
@@ -70,7 +69,8 @@ class GlueModule:
     @property
     def imports(self) -> list[Hashable]:
         """What its functions call, as the linker's own keys; then the flag, if there is one."""
-        return self._imports if self._flag is None else [*self._imports, self._flag]
+        functions = [key for key, _ in self._imported]
+        return functions if self._flag is None else [*functions, self._flag]
 
     def host_call(self, shape: Shape, callback: Hashable, resume: Hashable, realloc: Hashable | None) -> int:
         """A host function that may wait or allocate. ``shape`` is what the guest calls.
@@ -178,11 +178,11 @@ class GlueModule:
 
     def binary(self) -> bytes:
         """The module. The empty function that pauses call comes last, if any asked for it."""
-        count, functions = len(self._imports), list(self._functions)
+        count, functions = len(self._imported), list(self._functions)
         pause = count + len(functions)
         functions.append((self._type(((), ())), (), ()))
         imports = [
-            b"\x00" + name(position) + b"\x00" + encode_u32(kind) for position, kind in enumerate(self._import_types)
+            b"\x00" + name(position) + b"\x00" + encode_u32(kind) for (_, kind), position in self._imported.items()
         ]
         if self._flag is not None:
             imports.append(b"\x00" + name(count) + b"\x03" + MUTABLE_I32)
@@ -194,7 +194,7 @@ class GlueModule:
             bodies.append(encode_u32(len(body)) + body)
         return (
             b"\0asm\1\0\0\0"
-            + section(1, self._types)
+            + section(1, list(self._types))
             + section(2, imports)
             + section(3, [encode_u32(kind) for kind, _, _ in functions])
             + section(7, exports)
@@ -203,18 +203,11 @@ class GlueModule:
 
     def _type(self, shape: Shape) -> int:
         encoded = b"\x60" + b"".join(vector([bytes([TYPE_CODES[kind]]) for kind in side]) for side in shape)
-        if encoded not in self._types:
-            self._types.append(encoded)
-        return self._types.index(encoded)
+        return self._types.setdefault(encoded, len(self._types))
 
     def call(self, key: Hashable, shape: Shape) -> bytes:
-        kind = self._type(shape)
-        for position, (known, known_kind) in enumerate(zip(self._imports, self._import_types, strict=True)):
-            if known == key and known_kind == kind:
-                return b"\x10" + encode_u32(position)
-        self._imports.append(key)
-        self._import_types.append(kind)
-        return b"\x10" + encode_u32(len(self._imports) - 1)
+        position = self._imported.setdefault((key, self._type(shape)), len(self._imported))
+        return b"\x10" + encode_u32(position)
 
     def _allocate(self, first: int, realloc: Hashable | None) -> list[bytes | int]:
         """Have the guest allocate what the locals from ``first`` on (alignment, size) ask for."""

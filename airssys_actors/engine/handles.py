@@ -27,7 +27,7 @@ class BorrowScope:
 
     def __init__(self) -> None:
         self.borrows = 0
-        self.lenders: list[tuple[HandleTable, int]] = []
+        self.lenders: dict[tuple[HandleTable, int], None] = {}
         self.given: list[tuple[HandleTable, int, Any]] = []
 
     def end(self) -> None:
@@ -52,6 +52,9 @@ class BorrowScope:
         self.lenders.clear()
 
 
+_MOST_LOANS = 65_536
+_NAME_SHOWN = 80
+
 _Entry = tuple[bool, Any, ResourceType, BorrowScope | None]
 
 
@@ -64,14 +67,17 @@ class HandleTable:
     fails before that, the host must still be told of them.
     """
 
-    __slots__ = ("_entries", "_free", "_lent", "_most", "_place", "key", "taken")
+    __slots__ = ("_entries", "_free", "_lent", "_most", "_place", "key", "loans", "taken")
 
     def __init__(self, place: int, most: int, first: HandleTable | None = None) -> None:
-        self._place, self._most, self.key = place, most, self if first is None else first
+        self._place, self._most = place, most
+        self.key: HandleTable = self if first is None else first
         self.taken: list[tuple[Any, ResourceType]] = [] if first is None else first.taken
         self._entries: list[_Entry | None] = [None]
         self._free: list[int] = []
         self._lent: dict[int, int] = {}
+        self.loans = 0
+        """Of the first table: loans of all tables of the instance."""
 
     def __len__(self) -> int:
         return len(self._entries) - 1 - len(self._free)
@@ -112,12 +118,18 @@ class HandleTable:
     def lend(self, index: int, resource: ResourceType, scope: BorrowScope) -> Any:
         """The thing of a handle, which cannot be dropped or given away until the call of ``scope`` ends."""
         thing = self._entry(index, resource)[1]
-        self._lent[index] = self._lent.get(index, 0) + 1
-        scope.lenders.append((self, index))
+        loan = (self, index)
+        if loan not in scope.lenders:
+            self.key.loans += 1
+            if self.key.loans > _MOST_LOANS:
+                raise LimitExceeded(f"components lend each other more than {_MOST_LOANS} handles at once")
+            self._lent[index] = self._lent.get(index, 0) + 1
+            scope.lenders[loan] = None
         return thing
 
     def give_back(self, index: int) -> None:
         """End one loan of a handle."""
+        self.key.loans -= 1
         left = self._lent[index] - 1
         if left:
             self._lent[index] = left
@@ -190,7 +202,7 @@ class HandleTable:
     def rep_of(self, thing: Any, resource: ResourceType) -> int:
         """The number by which the guest knows a resource that the host holds for it."""
         if not isinstance(thing, GuestResource) or thing.resource is not resource:
-            raise TypeError(f"{thing!r} is not a {resource.name or 'resource of this type'}")
+            raise TypeError(f"{thing!r} is not a {resource.name[:_NAME_SHOWN] or 'resource of this type'}")
         if thing.instance_key is not self.key:
             raise ValueError(f"{thing!r} was given away, was dropped, or is another instance's")
         return thing.rep
@@ -213,6 +225,6 @@ class HandleTable:
         if entry is None:
             raise GuestTrap(f"unknown handle index {index}")
         if entry[2] is not resource:
-            wanted = resource.name or "resource of the type that is expected"
+            wanted = resource.name[:_NAME_SHOWN] or "resource of the type that is expected"
             raise GuestTrap(f"handle index {index} used with the wrong type: it is no {wanted}")
         return entry

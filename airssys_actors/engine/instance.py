@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from loguru import logger
 
 from airssys_actors.engine import ffi
+from airssys_actors.engine.abi.owned import hosts_things
 from airssys_actors.engine.border import Lowering
 from airssys_actors.engine.cpu import CpuAccount
 from airssys_actors.engine.fiber import Fiber, Outcome
@@ -27,6 +28,7 @@ from airssys_actors.errors import CallTimeout, ExportMissing, GuestTrap, Instanc
 if TYPE_CHECKING:
     from airssys_actors.engine.component import Component
     from airssys_actors.engine.preparation import Place, PreparedCall
+    from airssys_actors.engine.types import ValType
 
 __all__ = ("Instance",)
 
@@ -399,6 +401,10 @@ class Instance:
             return True
         logger.error("a host function kept a view of a guest's memory; the memory is never freed")
         return False
+
+    def undelivered(self, kind: ValType, result: Any) -> None:
+        """Note what a host function's result owns and the guest did not get, for generated code."""
+        self.taken.extend(hosts_things(kind, result))
 
     def _give_up_handles(self) -> None:
         dropped = self._component.program.dropped

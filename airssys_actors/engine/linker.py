@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from airssys_actors.engine.abi.functions import ExportCode, Side, export_code, host_code
 from airssys_actors.engine.abi.fused import fused_code
 from airssys_actors.engine.abi.layout import CoreType, signature
+from airssys_actors.engine.abi.remembered import forget
 from airssys_actors.engine.abi.rules import bad_case, bad_char
 from airssys_actors.engine.border import Border
 from airssys_actors.engine.callbacks import (
@@ -50,6 +51,7 @@ __all__ = ("HostDefinition", "LinkedExport", "LinkedStep", "Program", "link")
 
 _MOST_MEMORIES = 8
 _MOST_WEIGHT = 200_000
+_MOST_PARTS_REMEMBERED = 10_000  # CPython with WASI has 1,200
 
 _Key: TypeAlias = Hashable
 """A definition: ("host", number), or ("step", runtime step, export name)."""
@@ -112,7 +114,13 @@ def link(plan: Plan, interfaces: Iterable[HostInterface], border: Border) -> Pro
     """Raises ``ImportRefused`` with every import that is not offered, ``ComponentUnsupported`` by name."""
     offer = Offer(interfaces)
     offer.require(plan)
-    return _Linker(plan, offer, border).program()
+    try:
+        return _Linker(plan, offer, border).program()
+    except RecursionError:  # a destructor that is the drop of a resource, whose destructor is ...
+        raise ComponentUnsupported("definitions that are made of each other, too deep") from None
+    finally:
+        if plan.parts > _MOST_PARTS_REMEMBERED:
+            forget()
 
 
 class _Linker:
@@ -127,7 +135,11 @@ class _Linker:
         self._shared: dict[Hashable, _Key] = {}
         self._memories: list[int] = []
         self._exports: dict[str, LinkedExport] = {}
-        self._dropped: dict[ResourceType, Dropped] = {}
+        self._dropped = {
+            wanted: dropped
+            for wanted in plan.imports.values()
+            if isinstance(wanted, ResourceType) and (dropped := offer.dropped(wanted)) is not None
+        }
         self._destructors: dict[ResourceType, int] = {}
         self._flag = self._add_flag() if any(_is_plain_call(each) for each in _lowered(plan)) else None
 
@@ -244,22 +256,20 @@ class _Linker:
     def _make(self, definitions: Sequence[CoreDef]) -> None:
         """Make host definitions, and one glue module for those among them that need one."""
         glue = GlueModule(self._flag)
-        glued: list[tuple[CoreDef, int]] = []
+        glued: dict[int, int] = {}  # the definition's id -> its number
         for definition in definitions:
-            if isinstance(definition, CoreExport) or id(definition) in self._made:
-                continue
-            if any(definition is known for known, _ in glued):
+            if isinstance(definition, CoreExport) or id(definition) in self._made or id(definition) in glued:
                 continue
             if isinstance(definition, Lowered):
                 number = self._lower(definition, glue)
             else:
                 number = self._builtin(definition, glue)
             if number is not None:
-                glued.append((definition, number))
+                glued[id(definition)] = number
         if not glue.is_empty:
             step = len(self._steps)
-            for definition, number in glued:
-                self._made[id(definition)] = ("step", step, str(number))
+            for made, number in glued.items():
+                self._made[made] = ("step", step, str(number))
             assert self._add_glue(glue) == step
 
     def _side(self, options: Options, place: int) -> Side:
@@ -271,8 +281,7 @@ class _Linker:
         if isinstance(function, LiftedFunc):
             return self._call_between(definition, function, glue)
         host = self._offer.function(function)
-        name = f"{function.interface}#{function.name}" if function.interface else function.name
-        code = host_code(function.type, self._side(options, definition.place), host.waits, name)
+        code = host_code(function.type, self._side(options, definition.place), host.waits)
         callback = code.bind(self._border, host.implementation)
         params, results = code.signature.params, code.signature.results
         if not code.glued:
@@ -299,7 +308,7 @@ class _Linker:
                 self._refusal("case", bad_case),
             )
         caller, callee = self._side(ours, definition.place), self._side(theirs, function.place)
-        code = fused_code(function.type, caller, callee, "a call between components")
+        code = fused_code(function.type, caller, callee)
         begin, done = code.bind(border)
         outer, inner = code.caller, code.callee
         pointer = ("i32",) if outer.indirect else ()
@@ -326,9 +335,7 @@ class _Linker:
             self._made[id(definition)] = self._define(("i32",), ("i32",), resource_rep(border, place, resource))
             return None
         if resource.imported is not None:
-            dropped = self._offer.dropped(resource)
-            if dropped is not None:
-                self._dropped[resource] = dropped
+            dropped = self._dropped.get(resource)
             self._made[id(definition)] = self._define(("i32",), (), resource_drop(border, place, resource, dropped))
             return None
         if resource.destructor is None:
@@ -345,7 +352,7 @@ class _Linker:
         for name, function in functions:
             options = function.options
             side = self._side(options, function.place)
-            code = export_code(function.type, side, options.post_return is not None, name)
+            code = export_code(function.type, side, options.post_return is not None)
             core = self._key(function.core)
             params, results = code.signature.params, code.signature.results
             export = LinkedExport(name, function.type, code, -1, params, results)
@@ -392,11 +399,14 @@ class _Linker:
 
 
 def _lowered(plan: Plan) -> Iterable[Lowered]:
-    for step in plan.steps:
-        for instance in step.arguments.values():
-            for definition in instance.values() if not isinstance(instance, int) else ():
-                if isinstance(definition, Lowered):
-                    yield definition
+    bundles = {
+        id(instance): instance
+        for step in plan.steps
+        for instance in step.arguments.values()
+        if not isinstance(instance, int)
+    }
+    for bundle in bundles.values():
+        yield from (definition for definition in bundle.values() if isinstance(definition, Lowered))
 
 
 def _is_plain_call(definition: Lowered) -> bool:

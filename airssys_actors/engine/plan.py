@@ -124,7 +124,8 @@ class Plan:
     """``imports`` lists every imported function and resource: (interface or None, name) -> what it is.
 
     ``imported_types`` has the other types that imports name: they need no provider, but may not mean something else.
-    ``resources`` are those that the component implements; ``places`` is the number of component instances.
+    ``resources`` are those that the component implements; ``places`` is the number of component instances,
+    ``parts`` that of the parts of all functions' types.
     """
 
     modules: list[bytes] = field(default_factory=list)
@@ -134,3 +135,4 @@ class Plan:
     imported_types: dict[tuple[str | None, str], ValType | ResourceType] = field(default_factory=dict)
     resources: list[ResourceType] = field(default_factory=list)
     places: int = 0
+    parts: int = 0

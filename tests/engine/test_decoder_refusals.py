@@ -171,7 +171,7 @@ def test_invalid_bytes_are_refused_with_the_place(tail: bytes, said: str) -> Non
 
 def test_a_type_that_doubles_with_each_definition_is_refused() -> None:
     doubling = [b"\x7d"] + [b"\x6f\x02" + encode_u32(i) * 2 for i in range(60)]
-    with pytest.raises(ComponentInvalid, match="more than 10000 parts"):
+    with pytest.raises(ComponentInvalid, match="more than 2000 parts"):
         decode(HEADER + section(7, *doubling))
 
 
@@ -221,7 +221,7 @@ def test_thousands_of_core_instances_are_refused() -> None:
 
 def test_many_functions_of_a_large_type_are_refused() -> None:
     large = (
-        [b"\x7d"] + [b"\x6f\x02" + encode_u32(i) * 2 for i in range(12)] + [b"\x40\x01" + name("x") + b"\x0c\x01\x00"]
+        [b"\x7d"] + [b"\x6f\x02" + encode_u32(i) * 2 for i in range(9)] + [b"\x40\x01" + name("x") + b"\x09\x01\x00"]
     )
     function = b"\x00" + name("f") + b"\x01" + encode_u32(len(large) - 1)
     lowered = section(8, *[b"\x01\x00\x00\x00"] * 1_000)

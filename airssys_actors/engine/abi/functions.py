@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from time import perf_counter_ns
 from typing import Any
 
@@ -27,11 +26,12 @@ from airssys_actors.engine.abi.passing import (
     lower_result,
     parameters_allocate,
 )
+from airssys_actors.engine.abi.remembered import remembered
 from airssys_actors.engine.abi.source import Constants, Source
 from airssys_actors.engine.abi.transcode import Utf16Text
 from airssys_actors.engine.handles import BorrowScope
 from airssys_actors.engine.plan import StringEncoding
-from airssys_actors.engine.types import Borrow, FuncType, Own
+from airssys_actors.engine.types import Borrow, FuncType, Own, ValType
 from airssys_actors.engine.values import Err, Fill, Ok, Some
 from airssys_actors.errors import ComponentUnsupported
 
@@ -81,13 +81,13 @@ class Side:
     place: int
 
 
-def compiled(source: str, constants: Constants, name: str) -> dict[str, Any]:
+def compiled(source: str, constants: Constants) -> dict[str, Any]:
     """Run generated source; what it defines."""
     namespace = {**_COMMON, **constants}
     try:
-        exec(compile(source, f"<canonical ABI of {name}>", "exec"), namespace)
+        exec(compile(source, "<canonical ABI>", "exec"), namespace)
     except (SyntaxError, RecursionError, MemoryError) as failure:  # Python bounds nesting; so does the engine
-        raise ComponentUnsupported(f"the type of {name} is nested too deeply") from failure
+        raise ComponentUnsupported("the type of a function is nested too deeply") from failure
     return namespace
 
 
@@ -101,8 +101,8 @@ class HostCode:
     source: str
 
 
-@lru_cache(maxsize=2048)
-def host_code(kind: FuncType, caller: Side, waits: bool, name: str) -> HostCode:
+@remembered(512)
+def host_code(kind: FuncType, caller: Side, waits: bool) -> HostCode:
     """The callback for one import of component instance ``caller``."""
     shape = signature(kind, lifted=False)
     generates = allocates(kind.result)
@@ -134,7 +134,7 @@ def host_code(kind: FuncType, caller: Side, waits: bool, name: str) -> HostCode:
     source = "def bind(border, function):\n    views = border.views\n"
     if glued:
         source += "    def finish(cur, W, ret, result):\n"
-        source += f"        mem = cur.mem{caller.memory}\n{lowerer.explained(8, expected, ['result'])}"
+        source += f"        mem = cur.mem{caller.memory}\n{_delivering(8, lowerer, kind, expected)}"
         if not generates:
             source += "        W.u32[0] = 0\n"
     source += (
@@ -148,7 +148,7 @@ def host_code(kind: FuncType, caller: Side, waits: bool, name: str) -> HostCode:
         f"            result = function(cur.owner{arguments})\n"
     )
     if not glued:
-        source += lowerer.explained(12, expected, ["result"])
+        source += _delivering(12, lowerer, kind, expected)
     else:
         if waits:
             source += (
@@ -161,7 +161,20 @@ def host_code(kind: FuncType, caller: Side, waits: bool, name: str) -> HostCode:
         else:
             source += "            finish(cur, W, ret, result)\n"
     source += f"{FAILING}    return callback\n"
-    return HostCode(shape, glued, compiled(source, constants, name)["bind"], source)
+    return HostCode(shape, glued, compiled(source, constants)["bind"], source)
+
+
+def _delivering(indent: int, lowerer: Lowerer, kind: FuncType, expected: Sequence[tuple[str, ValType]]) -> str:
+    """The text that lowers ``result``. What it owns of the host's is noted if it does not arrive."""
+    if kind.result is None or not contains(kind.result, Own):
+        return lowerer.explained(indent, expected, ["result"])
+    margin = " " * indent
+    return (
+        f"{margin}try:\n{lowerer.explained(indent + 4, expected, ['result'])}"
+        f"{margin}except BaseException:\n"
+        f"{margin}    cur.undelivered({lowerer.constant(kind.result)}, result)\n"
+        f"{margin}    raise\n"
+    )
 
 
 def _prelude(indent: int, memory: int, *bodies: Source) -> str:
@@ -200,8 +213,8 @@ class ExportCode:
     source: str
 
 
-@lru_cache(maxsize=2048)
-def export_code(kind: FuncType, callee: Side, post_return: bool, name: str) -> ExportCode:
+@remembered(512)
+def export_code(kind: FuncType, callee: Side, post_return: bool) -> ExportCode:
     """What the host needs to call one export of component instance ``callee``."""
     shape = signature(kind, lifted=True)
     constants = Constants()
@@ -223,5 +236,5 @@ def export_code(kind: FuncType, callee: Side, post_return: bool, name: str) -> E
         lifter.emit("cur.taken.clear()")
     lifter.emit("return result")
     source += f"def read(cur, W):\n{_prelude(4, callee.memory, lifter)}{lifter.text(4)}"
-    namespace = compiled(source, constants, name)
+    namespace = compiled(source, constants)
     return ExportCode(shape, direct, generates, namespace["write"], namespace["read"], source)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from airssys_actors.engine.abi.functions import FAILING, RAW, Side, compiled
@@ -24,6 +23,7 @@ from airssys_actors.engine.abi.passing import (
     lower_result,
     parameters_allocate,
 )
+from airssys_actors.engine.abi.remembered import remembered
 from airssys_actors.engine.abi.source import Constants
 from airssys_actors.engine.abi.transcode import transcoder
 from airssys_actors.engine.types import FuncType
@@ -47,8 +47,8 @@ class FusedCode:
     source: str
 
 
-@lru_cache(maxsize=2048)
-def fused_code(kind: FuncType, caller: Side, callee: Side, name: str) -> FusedCode:
+@remembered(512)
+def fused_code(kind: FuncType, caller: Side, callee: Side) -> FusedCode:
     """The two callbacks for a function of type ``kind`` that ``callee`` implements and ``caller`` calls."""
     outer, inner = signature(kind, lifted=False), signature(kind, lifted=True)
     constants = Constants()
@@ -106,7 +106,7 @@ def fused_code(kind: FuncType, caller: Side, callee: Side, name: str) -> FusedCo
     else:
         source += "            finish(cur, W, ret, result)\n            cur.taken.clear(); W.u32[0] = 0\n"
     source += f"{FAILING}    return begin, done\n"
-    bind = compiled(source, constants, name)["bind"]
+    bind = compiled(source, constants)["bind"]
     return FusedCode(outer, inner, generates, answers, bind, source)
 
 

@@ -5,9 +5,9 @@ The CanonicalABI document's ``alignment``, ``elem_size`` and ``flatten_type``, f
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Literal, NamedTuple, TypeAlias
 
+from airssys_actors.engine.abi.remembered import remembered
 from airssys_actors.engine.types import (
     Borrow,
     Enum,
@@ -118,7 +118,7 @@ def flags_size(kind: Flags) -> int:
     return 1 if count <= 8 else 2 if count <= 16 else 4
 
 
-@lru_cache(maxsize=4096)
+@remembered(1024)
 def alignment(kind: ValType) -> int:
     if isinstance(kind, Primitive):
         return 4 if kind.name == "string" else SCALARS[kind.name].size
@@ -131,7 +131,7 @@ def alignment(kind: ValType) -> int:
     return 4  # lists, own, borrow
 
 
-@lru_cache(maxsize=4096)
+@remembered(1024)
 def size(kind: ValType) -> int:
     if isinstance(kind, Primitive):
         return 8 if kind.name == "string" else SCALARS[kind.name].size
@@ -161,7 +161,7 @@ def _join(one: CoreType, other: CoreType) -> CoreType:
     return "i32" if {one, other} == {"i32", "f32"} else "i64"
 
 
-@lru_cache(maxsize=4096)
+@remembered(1024)
 def flatten(kind: ValType) -> tuple[CoreType, ...]:
     if isinstance(kind, Primitive):
         return ("i32", "i32") if kind.name == "string" else (SCALARS[kind.name].core,)
@@ -181,7 +181,7 @@ def flatten(kind: ValType) -> tuple[CoreType, ...]:
     return ("i32",)  # flags, own, borrow
 
 
-@lru_cache(maxsize=4096)
+@remembered(1024)
 def allocates(kind: ValType | None) -> bool:
     """Whether lowering a value of this type may need the guest's realloc."""
     if kind is None:
@@ -206,7 +206,7 @@ def contains(kind: ValType, wanted: type[Own] | type[Borrow]) -> bool:
     return isinstance(kind, wanted)
 
 
-@lru_cache(maxsize=4096)
+@remembered(1024)
 def leaf_count(kind: ValType) -> int:
     """What making one value of this type costs at most, without a list's elements: what ``elements`` limits.
 
@@ -234,7 +234,7 @@ class Signature(NamedTuple):
     indirect: bool
 
 
-@lru_cache(maxsize=4096)
+@remembered(1024)
 def signature(kind: FuncType, lifted: bool) -> Signature:
     """``lifted``: the guest implements it; otherwise the guest calls it."""
     params = tuple(core for _, param in kind.params for core in flatten(param))
