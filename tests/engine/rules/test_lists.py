@@ -280,7 +280,7 @@ def test_a_list_that_changes_while_the_guest_allocates_is_written_as_long_as_it_
     """The generated code is driven by hand: a realloc that yields lets the host's other code run in between."""
     kind = FuncType((("x", ListOf(prim(element))),), None)
     instance = SimpleNamespace(mem0=memoryview(bytearray(256)))
-    writing = export_code(kind, Side(0, "utf8", 0), False, "f").write(instance, Scratch(), values)
+    writing = export_code(kind, Side(0, "utf8", 0), False).write(instance, Scratch(), values)
     assert next(writing)[1] == len(data)
     with suppress(BufferError):  # a bytearray cannot change its size meanwhile
         values.extend(values)
