@@ -25,6 +25,7 @@ from tests.engine.stress.operations import OPERATIONS
 from tests.engine.stress.world import World
 
 _CACHE = Path(__file__).parents[3] / "build" / "compile-cache"
+_MOST_LOOKS = 50
 _MUST_BE_SEEN = (
     "answered",
     "dropped",
@@ -79,8 +80,7 @@ def growth(measured: list[Held]) -> list[str]:
     """What grew between the ends of the second and the last third, and what was left."""
     _, before, after = measured
     wrong = []
-    if after.rss - before.rss > _MOST_LOOKS = 50
-_RSS_BYTES:
+    if after.rss - before.rss > _RSS_BYTES:
         wrong.append(f"resident memory grew by {(after.rss - before.rss) / 2**20:.1f} MiB")
     for name, most in _MOST.items():
         grown = getattr(after, name) - getattr(before, name)
