@@ -10,9 +10,14 @@ from typing import Any, cast
 
 import pytest
 
+from airssys_actors.engine.abi.functions import compiled
+from airssys_actors.engine.abi.lift import Lifter
+from airssys_actors.engine.abi.lower import Lowerer
+from airssys_actors.engine.abi.source import Constants
 from airssys_actors.engine.abi.transcode import Utf16Text, transcoder
 from airssys_actors.engine.instance import Instance
 from airssys_actors.engine.plan import StringEncoding
+from airssys_actors.engine.types import Option, Primitive, Variant
 
 _SHORT, _LONG = 100, 10_000
 
@@ -83,3 +88,23 @@ def test_the_first_character_that_is_too_wide_is_found_where_it_is(wide: str) ->
     asked, written = _transcoded("utf16", "utf8", text)
     assert written == text.encode()
     assert len(asked) == 3
+
+
+@pytest.mark.parametrize("cases", [1, 2, 3, 5, 257, 2_500])
+def test_each_case_of_a_variant_is_found_in_a_few_steps(cases: int) -> None:
+    payloads = (None, Primitive("u8"), Option(Primitive("u16")))
+    kind = Variant(tuple((f"case-{number}", payloads[number % 3]) for number in range(cases)))
+    constants = Constants()
+    lifter, lowerer = Lifter(constants, 0, "utf8"), Lowerer(constants, 0, "utf8")
+    lifter.emit(f"return {lifter.load(kind, '0', 0)}")
+    lowerer.store(kind, "value", "0", 0)
+    source = f"def load(mem):\n{lifter.text(4)}def store(mem, value):\n{lowerer.text(4)}"
+    made = compiled(source, constants, "a variant")
+    memory = memoryview(bytearray(8))
+    most = 0
+    for number, (label, payload) in enumerate(kind.cases):
+        value = (label, None if payload is None else number % 256)
+        most = max(most, lines_run(lambda value=value: made["store"](memory, value)))  # type: ignore[misc]
+        most = max(most, lines_run(lambda: made["load"](memory)))
+        assert made["load"](memory) == value
+    assert most <= 12 + 2 * cases.bit_length()

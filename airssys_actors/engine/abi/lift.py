@@ -194,16 +194,18 @@ class Lifter(MemorySource):
         self.emit(f"if {discriminant} >= {len(cases)}: raise bad_case({discriminant})")
         if isinstance(kind, Enum):
             return f"{self.constant(kind.labels)}[{discriminant}]"
-        result, word = self.fresh(), "if"
-        for number, (label, payload) in enumerate(cases):
-            with self.block(f"{word} {discriminant} == {number}:"):
-                value = payload_of(payload) if payload is not None else "None"
-                if isinstance(kind, Option):
-                    wraps = number == 1 and isinstance(kind.payload, Option)
-                    self.emit(f"{result} = " + (f"Some({value})" if wraps else value))
-                elif isinstance(kind, Result):
-                    self.emit(f"{result} = {'Err' if number else 'Ok'}({value})")
-                else:
-                    self.emit(f"{result} = ({label!r}, {value})")
-            word = "elif"
+        result = self.fresh()
+
+        def case(number: int) -> None:
+            label, payload = cases[number]
+            value = payload_of(payload) if payload is not None else "None"
+            if isinstance(kind, Option):
+                wraps = number == 1 and isinstance(kind.payload, Option)
+                self.emit(f"{result} = " + (f"Some({value})" if wraps else value))
+            elif isinstance(kind, Result):
+                self.emit(f"{result} = {'Err' if number else 'Ok'}({value})")
+            else:
+                self.emit(f"{result} = ({label!r}, {value})")
+
+        self.choose(discriminant, len(cases), case)
         return result

@@ -228,27 +228,34 @@ class Lowerer(MemorySource):
     ) -> None:
         chosen = self._named(value)
         cases = cases_of(kind) or ()
+        numbers = {label: number for number, (label, _) in enumerate(cases)}
         if isinstance(kind, Enum):
-            discriminate(f"{self.constant({label: number for number, (label, _) in enumerate(cases)})}[{chosen}]")
+            discriminate(f"{self.constant(numbers)}[{chosen}]")
             return
         if not isinstance(kind, Option | Result):
             self.emit(f"if type({chosen}) is not tuple or len({chosen}) != 2: {chosen} = as_tuple({chosen}, 2)")
+            found = self._named(f"{self.constant(numbers)}[{chosen}[0]]")
+            discriminate(found)
+            self.choose(found, len(cases), lambda case: self._payload(cases[case][1], f"{chosen}[1]", write_payload))
+            return
         word = "if"
-        for number, (label, payload) in enumerate(cases):
+        for number, (_, payload) in enumerate(cases):
             if isinstance(kind, Option):
                 test = f"{chosen} is {'not ' if number else ''}None"
                 inner = chosen
                 if number and isinstance(kind.payload, Option):
                     test, inner = f"type({chosen}) is Some", f"{chosen}.value"
-            elif isinstance(kind, Result):
-                test, inner = f"type({chosen}) is {'Err' if number else 'Ok'}", f"{chosen}.value"
             else:
-                test, inner = f"{chosen}[0] == {label!r}", f"{chosen}[1]"
+                test, inner = f"type({chosen}) is {'Err' if number else 'Ok'}", f"{chosen}.value"
             with self.block(f"{word} {test}:"):
                 discriminate(str(number))
-                if payload is not None:
-                    write_payload(payload, inner)
-                elif not isinstance(kind, Option):
-                    self.emit(f"if {inner} is not None: raise out_of_range({inner}, 'payload of this case')")
+                if number or isinstance(kind, Result):
+                    self._payload(payload, inner, write_payload)
             word = "elif"
         self.emit(f"else: raise out_of_range({chosen}, 'case of this type')")
+
+    def _payload(self, payload: ValType | None, value: str, write_payload: Callable[[ValType, str], None]) -> None:
+        if payload is not None:
+            write_payload(payload, value)
+        else:
+            self.emit(f"if {value} is not None: raise out_of_range({value}, 'payload of this case')")

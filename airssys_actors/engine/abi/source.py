@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 __all__ = ("Constants", "Source")
@@ -33,6 +33,20 @@ class Source:
         self._indent += 1
         yield
         self._indent -= 1
+
+    def choose(self, number: str, count: int, arm: Callable[[int], None], first: int = 0) -> None:
+        """Emit what ``arm`` emits for each number of ``count`` from ``first`` on; ``number`` says which of it runs.
+
+        Which one is found by halving: going through thousands of cases for each of thousands of elements takes seconds.
+        """
+        if count == 1:
+            arm(first)
+            return
+        half = count // 2
+        with self.block(f"if {number} < {first + half}:"):
+            self.choose(number, half, arm, first)
+        with self.block("else:"):
+            self.choose(number, count - half, arm, first + half)
 
     def fresh(self) -> str:
         """A name that nothing else has; shared by all bodies that share the constants."""
