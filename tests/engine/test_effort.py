@@ -99,7 +99,7 @@ def test_each_case_of_a_variant_is_found_in_a_few_steps(cases: int) -> None:
     lifter.emit(f"return {lifter.load(kind, '0', 0)}")
     lowerer.store(kind, "value", "0", 0)
     source = f"def load(mem):\n{lifter.text(4)}def store(mem, value):\n{lowerer.text(4)}"
-    made = compiled(source, constants, "a variant")
+    made = compiled(source, constants)
     memory = memoryview(bytearray(8))
     most = 0
     for number, (label, payload) in enumerate(kind.cases):
