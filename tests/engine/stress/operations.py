@@ -139,8 +139,7 @@ async def guest_resources(world: World) -> None:
     if world.random.randrange(2):
         await world.call(slot, "take-mine", resource)
     else:
-        await slot.instance.drop(resource)
-        world.outcomes["dropped"] += 1
+        await world.drop(slot, resource)
 
 
 async def open_gates(world: World) -> None:

@@ -130,20 +130,28 @@ class World:
         slot.instance = await self.component.instantiate(slot, _LIMITS, CpuAccount(share, self.random.randrange(3)))
 
     async def call(self, slot: Slot, name: str, *arguments: Any, timeout_s: float | None = None) -> Any:
-        """Call, and count how it ended. Anything that nobody expects ends the run."""
-        instance = slot.instance
-        if instance is None:
+        """Call an export. Answers None for one that failed."""
+        if slot.instance is None:
             return None
+        return await self._count(slot, "answered", slot.instance.call(name, *arguments, timeout_s=timeout_s))
+
+    async def drop(self, slot: Slot, resource: Any) -> None:
+        """Give a guest's resource back: its destructor is a call like others."""
+        if slot.instance is not None:
+            await self._count(slot, "dropped", slot.instance.drop(resource))
+
+    async def _count(self, slot: Slot, good: str, call: Coroutine[Any, Any, Any]) -> Any:
+        """Count how a call ended. Anything that nobody expects ends the run."""
         slot.active += 1
         try:
-            answer = await instance.call(name, *arguments, timeout_s=timeout_s)
+            answer = await call
         except _EXPECTED as failure:
             cause = failure.__cause__
             self.outcomes[type(failure).__name__ + (f" by {type(cause).__name__}" if cause is not None else "")] += 1
             return None
         finally:
             slot.active -= 1
-        self.outcomes["answered"] += 1
+        self.outcomes[good] += 1
         return answer
 
     def start(self, slot: Slot, name: str, *arguments: Any, timeout_s: float | None = None) -> None:
