@@ -6,7 +6,7 @@ numbers mean. Whatever the bytes are, the only thing that leaves is ``ComponentI
 
 from __future__ import annotations
 
-from airssys_actors.errors import ComponentInvalid, ComponentUnsupported
+from airssys_actors.errors import ComponentInvalid
 
 __all__ = ("MAGIC", "Reader", "check_is_component", "encode_u32")
 
@@ -151,5 +151,8 @@ def check_is_component(data: bytes) -> None:
         )
     if len(header) == 4 and header[2:] == _COMPONENT_LAYER:
         version = int.from_bytes(header[:2], "little")
-        raise ComponentUnsupported(f"the component is written in version {version} of the binary format, not in 13")
+        raise ComponentInvalid(
+            f"the component is written in version {version} of the binary format, not in 13; "
+            "make it anew with today's tools"
+        )
     raise ComponentInvalid("not WebAssembly of a known version (at byte 0x4)")

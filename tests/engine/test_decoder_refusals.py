@@ -99,7 +99,7 @@ def test_what_is_no_component_is_told_what_it_is(data: bytes, said: str) -> None
 
 
 def test_another_version_of_the_binary_format_is_named() -> None:
-    with pytest.raises(ComponentUnsupported, match="version 12"):
+    with pytest.raises(ComponentInvalid, match="version 12"):
         decode(b"\0asm\x0c\x00\x01\x00")
 
 
