@@ -151,11 +151,14 @@ class _Decoder:
         place = (body.offset, body.end)
         known = self._modules.get(place)
         if known is None:
-            if len(self._plan.modules) >= _MOST_MODULES:
-                raise body.invalid(f"more than {_MOST_MODULES} core modules")
-            known = self._modules[place] = ModuleRef(len(self._plan.modules))
-            self._plan.modules.append(body.take(body.remaining))
+            known = self._modules[place] = self._new_module(body, body.take(body.remaining))
         return known
+
+    def _new_module(self, reader: Reader, code: bytes) -> ModuleRef:
+        if len(self._plan.modules) >= _MOST_MODULES:
+            raise reader.invalid(f"more than {_MOST_MODULES} core modules")
+        self._plan.modules.append(code)
+        return ModuleRef(len(self._plan.modules) - 1)
 
     def _type(self, reader: Reader, scope: Scope) -> None:
         if reader.peek() != 0x3F:
@@ -354,7 +357,7 @@ class _Decoder:
         match type_:
             case InstanceTypeRecipe() if sort == "instance":
                 exports = self._types.instance_of(reader, type_, name)
-                self._note_imports(name, exports)
+                self._note_imports(reader, name, exports)
                 return InstanceValue(exports)
             case FuncType() if sort == "func":
                 function = self._plan.imports[None, name] = ImportedFunc(type_, None, name)
@@ -362,13 +365,15 @@ class _Decoder:
             case None if sort == "type":
                 resource = self._plan.imports[None, name] = ResourceType(name, (None, name))
                 return resource
+            case None if sort == "core module":
+                return self._module_from_host(reader, None, name)
             case None:
                 raise unsupported(f"the import of a {sort} ({name})")
             case entry:
                 self._note_type(None, name, entry)
                 return entry  # a type that equals one that is known already
 
-    def _note_imports(self, interface: str, exports: Mapping[str, Entity]) -> None:
+    def _note_imports(self, reader: Reader, interface: str, exports: dict[str, Entity]) -> None:
         """Note what an imported instance has to have. An instance in it is an interface of its own (``a/b``)."""
         for export, entity in exports.items():
             match entity:
@@ -377,11 +382,18 @@ class _Decoder:
                 case ResourceType() if entity.imported == (interface, export):
                     self._plan.imports[interface, export] = entity
                 case InstanceValue():
-                    self._note_imports(f"{interface}/{export}", entity.exports)
+                    self._note_imports(reader, f"{interface}/{export}", entity.exports)
+                case Described("core module"):
+                    exports[export] = self._module_from_host(reader, interface, export)
                 case Described():
                     raise unsupported(f"an imported instance with {sort_of(entity)} {export!r} in it ({interface})")
                 case _:
                     self._note_type(interface, export, entity)
+
+    def _module_from_host(self, reader: Reader, interface: str | None, name: str) -> ModuleRef:
+        """Note the import of a core module: the component is valid, but whoever links it offers none."""
+        self._plan.imported_modules.append((interface, name))
+        return self._new_module(reader, b"")
 
     def _note_type(self, interface: str | None, name: str, entity: Entity) -> None:
         """Note a plain type, or a resource that came from another import: nothing to provide, but it must agree."""

@@ -51,6 +51,8 @@ class Offer:
         for (interface, name), wanted in plan.imports.items():
             if (reason := self._wrong(interface, name, wanted)) is not None:
                 yield f"{_full_name(interface, name)}: {reason}"
+        for interface, name in plan.imported_modules:
+            yield f"{_full_name(interface, name)}: no such core module here; hosts offer none, so put it inside"
         for (interface, name), type_ in plan.imported_types.items():
             if (reason := self._wrong_type(interface, name, type_)) is not None:
                 yield f"{_full_name(interface, name)}: {reason}"

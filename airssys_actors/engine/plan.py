@@ -124,6 +124,7 @@ class Plan:
     """``imports`` lists every imported function and resource: (interface or None, name) -> what it is.
 
     ``imported_types`` has the other types that imports name: they need no provider, but may not mean something else.
+    ``imported_modules`` are the core modules among the imports. No host offers any, so that their bytes are empty.
     ``resources`` are those that the component implements; ``places`` is the number of component instances,
     ``parts`` that of the parts of all functions' types.
     """
@@ -133,6 +134,7 @@ class Plan:
     exports: dict[str, Export] = field(default_factory=dict)
     imports: dict[tuple[str | None, str], ImportedFunc | ResourceType] = field(default_factory=dict)
     imported_types: dict[tuple[str | None, str], ValType | ResourceType] = field(default_factory=dict)
+    imported_modules: list[tuple[str | None, str]] = field(default_factory=list)
     resources: list[ResourceType] = field(default_factory=list)
     places: int = 0
     parts: int = 0

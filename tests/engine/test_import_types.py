@@ -64,6 +64,22 @@ def test_function_with_the_same_type_is_accepted_in_every_version_that_is_served
         )
 
 
+def test_imported_core_module_is_valid_and_refused_by_its_name_when_the_component_is_linked() -> None:
+    data = bytes(
+        wasmtime.wat2wasm(
+            """
+            (component
+              (import "code" (core module $code (export "f" (func))))
+              (import "box" (instance $box (export "inner" (instance (export "m" (core module))))))
+              (core instance $i (instantiate $code))
+              (core instance (instantiate (module $box "inner" "m")))
+              (func (export "f") (canon lift (core func $i "f"))))
+            """
+        )
+    )
+    assert [line.partition(": ")[0] for line in refusal(data)] == ["code", "box/inner#m"]
+
+
 def test_every_wrong_import_is_listed_beside_what_is_missing() -> None:
     host = offered("a: func() -> u8; b: func(x: string); c: func();", "abc")
     data = component(

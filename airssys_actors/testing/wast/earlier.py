@@ -6,7 +6,7 @@ those of every other instance, one of the same component too: the types of what 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +30,7 @@ from airssys_actors.engine.types import (
 )
 from airssys_actors.engine.wit.resolve import WitInterface
 
-__all__ = ("offers_of",)
+__all__ = ("module_wanted", "offers_of")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,14 @@ class _Declared(HostInterface):
 def offers_of(name: str, data: bytes, component: Component, instance: Instance) -> list[HostInterface]:
     """Offer ``instance`` of ``component``, whose binary is ``data``, under ``name``; instances in it as interfaces."""
     return list(_offers(name, "", decode(data).exports, component, instance))
+
+
+def module_wanted(data: bytes, instances: Collection[str]) -> str | None:
+    """Name a core module that the component imports from one of ``instances``, which are offered without theirs."""
+    for interface, name in decode(data).imported_modules:
+        if interface is not None and interface.partition("/")[0] in instances:
+            return f"{interface}#{name}"
+    return None
 
 
 def _offers(

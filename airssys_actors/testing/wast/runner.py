@@ -33,7 +33,7 @@ from airssys_actors.errors import (
 )
 from airssys_actors.testing.wast import script as s
 from airssys_actors.testing.wast.convert import Assembler
-from airssys_actors.testing.wast.earlier import offers_of
+from airssys_actors.testing.wast.earlier import module_wanted, offers_of
 from airssys_actors.testing.wast.host import Host
 from airssys_actors.testing.wast.report import Finding, Verdict
 from airssys_actors.testing.wast.texts import CANNOT_ENTER, same_failure
@@ -249,9 +249,14 @@ class Runner:
         """Load a component with what the host offers, or also with earlier instances if it needs them."""
         try:
             return await self._engine.load(data, self._offer)
-        except ImportRefused:
+        except ImportRefused as refused:
+            if alone:
+                raise
+            module = module_wanted(data, (*self._instances, "host"))
+            if module is not None:
+                raise _Refused(f"the core module of another instance ({module})") from refused
             earlier = self._earlier()
-            if alone or not earlier:
+            if not earlier:
                 raise
             return await self._engine.load(data, (*self._offer, *earlier))
 

@@ -17,6 +17,7 @@
 (assert_invalid (component quote "(import \"a\" (func (param \"p\" $nowhere)))") "unknown type")
 (assert_malformed (component quote "(import \"a\" (func") "expected `)`")
 (assert_malformed (component binary "\00asm\0d\00") "unexpected end")
+(assert_malformed (component binary "\00asm\0f\00\01\00") "unknown binary version")
 (assert_malformed (component binary "\00asm\0d\00\01\00\ff\00") "malformed section id: 255")
 (assert_malformed (component binary "\00asm\0d\00\01\00\07\05\01") "unexpected end")
 

@@ -175,3 +175,9 @@
   (component (import "holds" (instance (export "inner" (instance (export "five" (func)))))))
   "was not found")
 (component (import "nobody" (instance (export "inner" (instance)))))
+
+;; A core module among the imports: the component is valid, and nobody offers one.
+(component definition $wants
+  (import "code" (core module $code (export "f" (func))))
+  (core instance (instantiate $code)))
+(assert_unlinkable (component (import "code" (core module))) "was not found")

@@ -18,3 +18,7 @@
 (component (import "f" (func $f)) (export "g" (func $f)))
 (component (core type (shared (func))))
 (assert_invalid (component (import "v" (value u8)) (export "f" (func 0))) "unknown function")
+(component (import "host" (instance (export "simple-module" (core module)))))
+(assert_unlinkable
+  (component (import "host" (instance (export "simple-module" (core module (export "nowhere" (func)))))))
+  "not defined")
