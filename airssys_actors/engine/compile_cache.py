@@ -25,6 +25,7 @@ from typing import Final
 
 from loguru import logger
 
+from airssys_actors.engine.code_buffer import MachineCode, code_buffer
 from airssys_actors.engine.engine_config import fingerprint
 from airssys_actors.errors import CacheRefused
 
@@ -48,7 +49,7 @@ class Blob:
     """One compiled module of an entry. ``name`` is the caller's; ``code`` may be a view into the verified buffer."""
 
     name: str
-    code: bytes | memoryview
+    code: MachineCode
 
 
 class CompileCache:
@@ -152,19 +153,18 @@ def _encoded(blobs: Sequence[Blob]) -> list[bytes | memoryview]:
     return parts
 
 
-def _verified(key: bytes, name: str, content: bytes) -> list[Blob] | None:
-    """Return the blobs of an entry, as views of ``content`` itself, if the host wrote it under this name."""
+def _verified(key: bytes, name: str, view: memoryview) -> list[Blob] | None:
+    """Return the blobs of an entry, as views of the verified buffer, if the host wrote it under this name."""
     start = len(_MAGIC) + _MAC_BYTES
-    if len(content) < start + _COUNT.size or not content.startswith(_MAGIC):
+    if len(view) < start + _COUNT.size or bytes(view[: len(_MAGIC)]) != _MAGIC:
         return None
-    view = memoryview(content)
-    if not hmac.compare_digest(_mac(key, name, [view[start:]]), content[len(_MAGIC) : start]):
+    if not hmac.compare_digest(_mac(key, name, [view[start:]]), view[len(_MAGIC) : start]):
         return None
-    (count,) = _COUNT.unpack_from(content, start)
+    (count,) = _COUNT.unpack_from(view, start)
     at = start + _COUNT.size
     blobs = []
     for _ in range(count):
-        name_bytes, code_bytes = _BLOB.unpack_from(content, at)
+        name_bytes, code_bytes = _BLOB.unpack_from(view, at)
         at += _BLOB.size
         blobs.append(
             Blob(str(view[at : at + name_bytes], "utf-8"), view[at + name_bytes : at + name_bytes + code_bytes])
@@ -173,7 +173,7 @@ def _verified(key: bytes, name: str, content: bytes) -> list[Blob] | None:
     return blobs
 
 
-def _read_entry(folder: int, name: str, max_bytes: int) -> bytes | None:
+def _read_entry(folder: int, name: str, max_bytes: int) -> memoryview | None:
     try:
         descriptor = os.open(name, _READ_FLAGS, dir_fd=folder)
     except FileNotFoundError:
@@ -183,7 +183,8 @@ def _read_entry(folder: int, name: str, max_bytes: int) -> bytes | None:
         if not stat.S_ISREG(status.st_mode) or status.st_size > max_bytes:
             _unlink(folder, name)
             return None
-        return file.read(status.st_size)
+        content = code_buffer(status.st_size)
+        return content[: file.readinto(content)]
 
 
 def _read_key(folder: int, path: Path) -> bytes | None:

@@ -24,6 +24,7 @@ import wasmtime
 import airssys_actors
 from airssys_actors.engine import compile_worker as worker
 from airssys_actors.engine.binary import check_is_component
+from airssys_actors.engine.code_buffer import code_buffer
 from airssys_actors.engine.engine_config import fingerprint
 from airssys_actors.errors import CompileRefused, ComponentInvalid, ComponentUnsupported
 
@@ -31,6 +32,7 @@ __all__ = ("CompileLimits", "CompileSession", "Compiler")
 
 _MOST_COMPILER_THREADS = 8
 _ENDING_S = 10.0  # the kernel frees a killed child's memory first; gigabytes of it take a while
+_PIECE = 1 << 18  # bytes that are received in one turn of the loop
 _STDERR_BYTES = 2_000
 _MOST_TEXT = 2_000
 
@@ -101,8 +103,8 @@ class CompileSession:
             raise ComponentUnsupported(text)
         raise CompileRefused(text)
 
-    async def compile(self, module: bytes) -> bytes:
-        """Compile a core module to machine code, serialized as wasmtime does it."""
+    async def compile(self, module: bytes) -> memoryview:
+        """Compile a core module to machine code, serialized as wasmtime does it, in a ``code_buffer``."""
         kind, content = await self._child.ask(worker.REQUEST_COMPILE, module)
         if kind != worker.ANSWER_OK:
             text = _readable(content)
@@ -144,13 +146,13 @@ class _Child:
             raise
         return child
 
-    async def ask(self, kind: bytes, content: bytes) -> tuple[bytes, bytes]:
+    async def ask(self, kind: bytes, content: bytes) -> tuple[bytes, memoryview]:
         """Send one request and wait for its answer, until the deadline."""
         if self._ended:
             raise CompileRefused("the compiler's process has ended")
         return await self._receive(worker.FRAME.pack(kind, len(content)), content)
 
-    async def _receive(self, *first: bytes) -> tuple[bytes, bytes]:
+    async def _receive(self, *first: bytes) -> tuple[bytes, memoryview]:
         """Send ``first``, then read one frame."""
         loop = asyncio.get_running_loop()
         try:
@@ -168,16 +170,16 @@ class _Child:
         except (EOFError, OSError):
             raise await self._why_it_died() from None
 
-    async def _read(self, length: int) -> bytes:
+    async def _read(self, length: int) -> memoryview:
         loop = asyncio.get_running_loop()
-        content = bytearray(length)
-        view = memoryview(content)
-        while view:
-            count = await loop.sock_recv_into(self._socket, view)
+        content = rest = code_buffer(length)
+        while rest:
+            count = await loop.sock_recv_into(self._socket, rest[:_PIECE])
             if count == 0:
                 raise EOFError
-            view = view[count:]
-        return bytes(content)
+            rest = rest[count:]
+            await asyncio.sleep(0)  # receiving does not wait while the child is the quicker one
+        return content
 
     async def _why_it_died(self) -> CompileRefused:
         """Name the limit that ended the child, from its exit status and its last words."""
@@ -257,7 +259,7 @@ def _too_much_memory(limits: CompileLimits) -> CompileRefused:
     return CompileRefused(f"compiling took more than {limits.memory_bytes >> 20} MiB of memory and was stopped")
 
 
-def _readable(content: bytes) -> str:
+def _readable(content: bytes | memoryview) -> str:
     """Decode what the child says; it may quote the component, so control characters become blanks."""
-    text = content[:_MOST_TEXT].decode("utf-8", "replace")
+    text = str(content[:_MOST_TEXT], "utf-8", "replace")
     return "".join(character if character.isprintable() or character == "\n" else " " for character in text)

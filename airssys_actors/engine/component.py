@@ -13,6 +13,7 @@ from wasmtime import ValType as CoreValType
 
 from airssys_actors.engine import ffi
 from airssys_actors.engine.abi.functions import ExportCode
+from airssys_actors.engine.code_buffer import MachineCode, address_of_code
 from airssys_actors.engine.cpu import CpuAccount
 from airssys_actors.engine.guard import guarded
 from airssys_actors.engine.instance import Instance
@@ -35,7 +36,7 @@ _LIMITS = InstanceLimits()
 class Component:
     """Made by ``Engine.load``. ``exports`` has the types of its functions, by name ("interface@version#function")."""
 
-    def __init__(self, engine: WasmEngine, runtime: Runtime, program: Program, codes: Sequence[bytes]) -> None:
+    def __init__(self, engine: WasmEngine, runtime: Runtime, program: Program, codes: Sequence[MachineCode]) -> None:
         """``codes``: serialized machine code of ``program.modules``, from this host's own compiler."""
         self._engine, self.runtime, self.program = engine, runtime, program
         self.engine_at = ffi.address_of(engine.ptr())
@@ -107,9 +108,9 @@ class Component:
         """Keep ``thing`` alive as long as this component."""
         self._keep.append(thing)
 
-    def _load(self, code: bytes) -> int:
+    def _load(self, code: MachineCode) -> int:
         module = c_void_p()
-        error = ffi.module_deserialize(self.engine_at, code, len(code), ctypes.addressof(module))
+        error = ffi.module_deserialize(self.engine_at, address_of_code(code), len(code), ctypes.addressof(module))
         if error:
             raise ComponentInvalid(f"compiled code cannot be loaded: {take_error(error)}")
         assert module.value is not None

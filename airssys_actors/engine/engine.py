@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeVar, TypeVarTuple
 from weakref import WeakValueDictionary
 
 from airssys_actors.engine import ffi
+from airssys_actors.engine.code_buffer import MachineCode
 from airssys_actors.engine.compile_cache import Blob, CompileCache
 from airssys_actors.engine.compiler import CompileLimits, Compiler
 from airssys_actors.engine.component import Component
@@ -123,9 +124,9 @@ class Engine:
 
     async def _load(self, data: bytes, digest: bytes, interfaces: Sequence[HostInterface]) -> Component:
         in_thread = self._in_thread
-        known: dict[str, bytes] = {}
+        known: dict[str, MachineCode] = {}
         if self._cache is not None:
-            known = {blob.name: bytes(blob.code) for blob in await in_thread(self._cache.load, digest) or ()}
+            known = {blob.name: blob.code for blob in await in_thread(self._cache.load, digest) or ()}
         if known:  # what is in the cache was validated before it was put there
             program, names = await in_thread(self._link, data, interfaces)
             if all(name in known for name in names):
@@ -148,7 +149,7 @@ class Engine:
         program = link(decode(data), interfaces, self._runtime.border)
         return program, [_digest(module).hex() for module in program.modules]
 
-    def _made(self, program: Program, codes: list[bytes]) -> Component:
+    def _made(self, program: Program, codes: list[MachineCode]) -> Component:
         return Component(self._engine, self._runtime, program, codes)
 
 

@@ -7,6 +7,7 @@ import gc
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -65,7 +66,7 @@ async def test_a_component_is_validated_and_its_modules_compiled() -> None:
     async with Compiler().session() as session:
         await session.validate(COMPONENT)
         code = await session.compile(MODULE)
-    assert Module.deserialize(new_engine(), code).exports[0].name == "f"
+    assert Module.deserialize(new_engine(), bytes(code)).exports[0].name == "f"
 
 
 async def test_the_child_finds_the_same_configuration_as_its_parent() -> None:
@@ -145,6 +146,32 @@ async def test_too_much_wall_time_is_named_and_the_host_goes_on() -> None:
             await session.compile(explosive_module(3_000))
     async with compiler.session() as session:
         assert await session.compile(MODULE)
+
+
+async def test_the_loop_has_its_turn_between_pieces_of_machine_code_that_is_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(compiler_module, "_PIECE", 1_000)
+    code = random.Random(1).randbytes(100_000)
+    turns = 0
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    child = compiler_module._Child.__new__(compiler_module._Child)
+    child._socket, its = socket.socketpair()
+    with child._socket, its:
+        child._socket.setblocking(False)
+        its.setblocking(False)
+        assert its.send(code) == len(code)
+        counting = asyncio.ensure_future(count_turns())
+        received = await child._read(len(code))
+        counting.cancel()
+    assert received == code
+    assert turns >= 100
 
 
 async def test_too_much_machine_code_is_refused() -> None:
