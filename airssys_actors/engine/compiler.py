@@ -35,6 +35,7 @@ _ENDING_S = 10.0  # the kernel frees a killed child's memory first; gigabytes of
 _PIECE = 1 << 18  # bytes that are received in one turn of the loop
 _STDERR_BYTES = 2_000
 _MOST_TEXT = 2_000
+_MOST_ANSWER = 1 << 16  # of an answer that is no machine code
 
 # The child finds the packages where this process found them, installed or not; last, so that they hide nothing.
 _CHILD: Final = (
@@ -45,12 +46,17 @@ _CHILD: Final = (
 
 @dataclass(frozen=True, slots=True)
 class CompileLimits:
-    """What compiling one component may take. The defaults leave room above a 99 MB guest (50 s, 2.2 GB)."""
+    """What compiling one component may take. The defaults leave room above a 99 MB guest (50 s, 2.2 GB).
+
+    ``machine_code_bytes`` bounds all that is compiled of a component together. An 18 MB guest becomes 33 MiB, but a
+    module of a hundred bytes can have as many as 16 MiB of it for each of its memories: their first contents are in it.
+    Loading it takes as much memory again.
+    """
 
     wall_s: float = 300.0
     cpu_s: int = 600
     memory_bytes: int = 4 << 30
-    machine_code_bytes: int = 1 << 30
+    machine_code_bytes: int = 256 << 20
 
 
 class Compiler:
@@ -84,14 +90,16 @@ class CompileSession:
     def __init__(self, child: _Child, limits: CompileLimits) -> None:
         self._child = child
         self._limits = limits
+        self._code_left = limits.machine_code_bytes
 
     async def validate(self, component: bytes) -> None:
-        """Have wasmtime's validator judge a component.
+        """Have wasmtime's validator judge a component. What is compiled from now on is counted as its machine code.
 
         Raises:
             ComponentInvalid: it is none.
             ComponentUnsupported: it needs a feature of WebAssembly that is switched off.
         """
+        self._code_left = self._limits.machine_code_bytes
         check_is_component(component)
         kind, content = await self._child.ask(worker.REQUEST_VALIDATE, component)
         if kind == worker.ANSWER_OK:
@@ -105,12 +113,15 @@ class CompileSession:
 
     async def compile(self, module: bytes) -> memoryview:
         """Compile a core module to machine code, serialized as wasmtime does it, in a ``code_buffer``."""
-        kind, content = await self._child.ask(worker.REQUEST_COMPILE, module)
+        kind, content = await self._child.ask(worker.REQUEST_COMPILE, module, self._code_left)
         if kind != worker.ANSWER_OK:
             text = _readable(content)
             if "out of memory" in text or "annot allocate memory" in text:
                 raise _too_much_memory(self._limits)
             raise CompileRefused(f"a core module does not compile: {text}")
+        self._code_left -= len(content)
+        if self._code_left < 0:
+            raise _too_much_code(self._limits)
         return content
 
 
@@ -138,7 +149,7 @@ class _Child:
             raise CompileRefused("no Python to run the compiler with: sys.executable is empty")
         child = cls(*_spawn(limits), limits)
         try:
-            _, content = await child._receive()
+            _, content = await child._receive(0)
             if content != fingerprint().encode():
                 raise CompileRefused("the compiler's process found another wasmtime or another version of this package")
         except BaseException:
@@ -146,13 +157,16 @@ class _Child:
             raise
         return child
 
-    async def ask(self, kind: bytes, content: bytes) -> tuple[bytes, memoryview]:
-        """Send one request and wait for its answer, until the deadline."""
+    async def ask(self, kind: bytes, content: bytes, most: int = 0) -> tuple[bytes, memoryview]:
+        """Send one request and wait for its answer, until the deadline.
+
+        ``most``: how many bytes of machine code it may be. A text may always be sent, and has a bound of its own.
+        """
         if self._ended:
             raise CompileRefused("the compiler's process has ended")
-        return await self._receive(worker.FRAME.pack(kind, len(content)), content)
+        return await self._receive(most, worker.FRAME.pack(kind, len(content)), content)
 
-    async def _receive(self, *first: bytes) -> tuple[bytes, memoryview]:
+    async def _receive(self, most: int, *first: bytes) -> tuple[bytes, memoryview]:
         """Send ``first``, then read one frame."""
         loop = asyncio.get_running_loop()
         try:
@@ -160,10 +174,8 @@ class _Child:
                 for part in first:
                     await loop.sock_sendall(self._socket, part)
                 kind, length = worker.FRAME.unpack(await self._read(worker.FRAME.size))
-                if length > self._limits.machine_code_bytes:
-                    raise CompileRefused(
-                        f"compiling made {length} bytes of machine code; {self._limits.machine_code_bytes} are allowed"
-                    )
+                if length > max(most, _MOST_ANSWER):
+                    raise _too_much_code(self._limits)
                 return kind, await self._read(length)
         except TimeoutError:
             raise CompileRefused(f"compiling took longer than {self._limits.wall_s:g} s and was stopped") from None
@@ -253,6 +265,13 @@ def _environment() -> dict[str, str]:
     if "LD_LIBRARY_PATH" in os.environ:
         environment["LD_LIBRARY_PATH"] = os.environ["LD_LIBRARY_PATH"]
     return environment
+
+
+def _too_much_code(limits: CompileLimits) -> CompileRefused:
+    return CompileRefused(
+        f"the component becomes more than {limits.machine_code_bytes} bytes of machine code; "
+        f"CompileLimits.machine_code_bytes allows no more"
+    )
 
 
 def _too_much_memory(limits: CompileLimits) -> CompileRefused:

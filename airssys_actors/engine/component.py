@@ -36,19 +36,27 @@ _LIMITS = InstanceLimits()
 class Component:
     """Made by ``Engine.load``. ``exports`` has the types of its functions, by name ("interface@version#function")."""
 
-    def __init__(self, engine: WasmEngine, runtime: Runtime, program: Program, codes: Sequence[MachineCode]) -> None:
-        """``codes``: serialized machine code of ``program.modules``, from this host's own compiler."""
+    def __init__(
+        self, engine: WasmEngine, runtime: Runtime, program: Program, codes: Sequence[MachineCode | None]
+    ) -> None:
+        """``codes``: machine code of ``program.modules``, from this host's own compiler; None where no step has it.
+
+        Modules that are alike share one code object, and are loaded once.
+        """
         self._engine, self.runtime, self.program = engine, runtime, program
         self.engine_at = ffi.address_of(engine.ptr())
         self.exports: Mapping[str, FuncType] = {name: export.type for name, export in program.exports.items()}
         self._modules: list[int] = []
         self._keep: list[Any] = []
         self.linker: int = ffi.linker_new(self.engine_at)
+        loaded: dict[int, int] = {}
         for code in codes:
-            self._modules.append(self._load(code))
+            if code is not None and id(code) not in loaded:
+                loaded[id(code)] = self._load(code)
         for number, (definition, _) in enumerate(program.definitions):
             self._define(host_name(number), definition)
-        preparation = self.preparation = Preparation(program, self._modules)
+        modules = [0 if code is None else loaded[id(code)] for code in codes]
+        preparation = self.preparation = Preparation(program, modules)
         self.slates: list[Slate] = []
         """Those that no instance is being made on."""
         self._spares: Spares | None = None
@@ -114,6 +122,7 @@ class Component:
         if error:
             raise ComponentInvalid(f"compiled code cannot be loaded: {take_error(error)}")
         assert module.value is not None
+        self._modules.append(module.value)
         return module.value
 
     def take_slate(self) -> Slate:

@@ -124,32 +124,35 @@ class Engine:
 
     async def _load(self, data: bytes, digest: bytes, interfaces: Sequence[HostInterface]) -> Component:
         in_thread = self._in_thread
-        known: dict[str, MachineCode] = {}
-        if self._cache is not None:
-            known = {blob.name: blob.code for blob in await in_thread(self._cache.load, digest) or ()}
-        if known:  # what is in the cache was validated before it was put there
+        blobs = await in_thread(self._cache.load, digest) if self._cache is not None else None
+        known = {blob.name: blob.code for blob in blobs or ()}
+        if blobs is not None:  # what is in the cache was validated before it was put there
             program, names = await in_thread(self._link, data, interfaces)
-            if all(name in known for name in names):
-                return await in_thread(self._made, program, [known[name] for name in names])
+            if all(name in known for name in names.values()):
+                return await in_thread(self._made, program, names, known)
         async with self._compiler.session() as session:
             await session.validate(data)
             program, names = await in_thread(self._link, data, interfaces)
-            for name, module in zip(names, program.modules, strict=True):
+            for number, name in names.items():
                 if name not in known:
-                    known[name] = await session.compile(module)
+                    known[name] = await session.compile(program.modules[number])
         if self._cache is not None:
-            await in_thread(self._cache.store, digest, [Blob(name, known[name]) for name in dict.fromkeys(names)])
-        return await in_thread(self._made, program, [known[name] for name in names])
+            blobs = [Blob(name, known[name]) for name in dict.fromkeys(names.values())]
+            await in_thread(self._cache.store, digest, blobs)
+        return await in_thread(self._made, program, names, known)
 
     async def _in_thread(self, work: Callable[[*_Arguments], _Answer], *arguments: *_Arguments) -> _Answer:
         """Run blocking work in the engine's own thread, which ends with it."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
 
-    def _link(self, data: bytes, interfaces: Sequence[HostInterface]) -> tuple[Program, list[str]]:
+    def _link(self, data: bytes, interfaces: Sequence[HostInterface]) -> tuple[Program, dict[int, str]]:
+        """Answers the program, and the names of the modules that it instantiates: the others are not compiled."""
         program = link(decode(data), interfaces, self._runtime.border)
-        return program, [_digest(module).hex() for module in program.modules]
+        used = dict.fromkeys(step.module for step in program.steps)
+        return program, {number: _digest(program.modules[number]).hex() for number in used}
 
-    def _made(self, program: Program, codes: list[MachineCode]) -> Component:
+    def _made(self, program: Program, names: dict[int, str], known: dict[str, MachineCode]) -> Component:
+        codes = [known[names[number]] if number in names else None for number in range(len(program.modules))]
         return Component(self._engine, self._runtime, program, codes)
 
 

@@ -176,8 +176,24 @@ async def test_the_loop_has_its_turn_between_pieces_of_machine_code_that_is_ther
 
 async def test_too_much_machine_code_is_refused() -> None:
     async with Compiler(CompileLimits(machine_code_bytes=4_000)).session() as session:
-        with pytest.raises(CompileRefused, match="bytes of machine code"):
+        with pytest.raises(CompileRefused, match="more than 4000 bytes of machine code"):
             await session.compile(MODULE)
+
+
+def with_sparse_memories(count: int) -> bytes:
+    """Make a module of few bytes and much machine code: the first contents of each memory, zeros between, are in it."""
+    sparse = '(memory 20) (data (memory {0}) (i32.const 0) "x") (data (memory {0}) (i32.const 1000000) "x")'
+    return bytes(wat2wasm(f"(module {''.join(sparse.format(number) for number in range(count))})"))
+
+
+async def test_the_machine_code_of_all_modules_of_a_component_is_bounded_together() -> None:
+    module = with_sparse_memories(2)
+    async with Compiler(CompileLimits(machine_code_bytes=5 << 20)).session() as session:
+        for _ in range(2):  # what is validated has a count of its own
+            await session.validate(COMPONENT)
+            assert len(await session.compile(module)) + len(await session.compile(module)) > 4_000_000
+        with pytest.raises(CompileRefused, match="more than 5242880 bytes of machine code"):
+            await session.compile(module)
 
 
 async def test_a_child_that_dies_is_told_with_its_status() -> None:
