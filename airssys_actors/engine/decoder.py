@@ -356,6 +356,7 @@ class _Decoder:
         """Note an import of the outermost component, and make what stands for it."""
         match type_:
             case InstanceTypeRecipe() if sort == "instance":
+                self._plan.imported_instances.append(name)
                 exports = self._types.instance_of(reader, type_, name)
                 self._note_imports(reader, name, exports)
                 return InstanceValue(exports)

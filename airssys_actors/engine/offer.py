@@ -51,6 +51,10 @@ class Offer:
         for (interface, name), wanted in plan.imports.items():
             if (reason := self._wrong(interface, name, wanted)) is not None:
                 yield f"{_full_name(interface, name)}: {reason}"
+        alone = self._find(None)
+        for name in plan.imported_instances:
+            if alone is not None and name in alone.functions and self._find(name) is None:
+                yield f"{_full_name(None, name)}: the component wants an instance, the host offers a function"
         for interface, name in plan.imported_modules:
             yield f"{_full_name(interface, name)}: no such core module here; hosts offer none, so put it inside"
         for (interface, name), type_ in plan.imported_types.items():

@@ -125,6 +125,7 @@ class Plan:
 
     ``imported_types`` has the other types that imports name: they need no provider, but may not mean something else.
     ``imported_modules`` are the core modules among the imports. No host offers any, so that their bytes are empty.
+    ``imported_instances`` names the instances among them, also those that have to have nothing.
     ``resources`` are those that the component implements; ``places`` is the number of component instances,
     ``parts`` that of the parts of all functions' types.
     """
@@ -135,6 +136,7 @@ class Plan:
     imports: dict[tuple[str | None, str], ImportedFunc | ResourceType] = field(default_factory=dict)
     imported_types: dict[tuple[str | None, str], ValType | ResourceType] = field(default_factory=dict)
     imported_modules: list[tuple[str | None, str]] = field(default_factory=list)
+    imported_instances: list[str] = field(default_factory=list)
     resources: list[ResourceType] = field(default_factory=list)
     places: int = 0
     parts: int = 0

@@ -64,6 +64,14 @@ def test_function_with_the_same_type_is_accepted_in_every_version_that_is_served
         )
 
 
+def test_instance_of_which_nothing_is_wanted_needs_no_provider_unless_a_function_has_its_name() -> None:
+    data = component("", "nobody")
+    alone = HostInterface("", (), {"nobody": HostFunction(nothing)})
+    accept(data)
+    assert refusal(data, alone) == ("nobody: the component wants an instance, the host offers a function",)
+    accept(data, alone, HostInterface("nobody"))
+
+
 def test_imported_core_module_is_valid_and_refused_by_its_name_when_the_component_is_linked() -> None:
     data = bytes(
         wasmtime.wat2wasm(

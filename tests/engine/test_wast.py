@@ -25,7 +25,7 @@ _COUNTS = {
     "values": (59, 0),
     "strings": (36, 0),
     "traps": (56, 0),
-    "linking": (32, 0),
+    "linking": (33, 0),
     "resources": (63, 0),
     "composition": (30, 0),
     "invalid": (16, 0),

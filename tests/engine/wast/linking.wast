@@ -181,3 +181,4 @@
   (import "code" (core module $code (export "f" (func))))
   (core instance (instantiate $code)))
 (assert_unlinkable (component (import "code" (core module))) "was not found")
+(assert_unlinkable (component (import "host-return-two" (instance))) "expected instance found func")
