@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import gc
+import math
+import struct
 import sys
 from collections.abc import Callable
+from decimal import Decimal
 from types import FrameType, SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from airssys_actors.engine.abi import rules
 from airssys_actors.engine.abi.functions import compiled
 from airssys_actors.engine.abi.lift import Lifter
 from airssys_actors.engine.abi.lower import Lowerer
+from airssys_actors.engine.abi.misfit import MISFITS
+from airssys_actors.engine.abi.rules import NAN, canonical_nans, pack_numbers
 from airssys_actors.engine.abi.source import Constants
 from airssys_actors.engine.abi.transcode import Utf16Text, transcoder
 from airssys_actors.engine.instance import Instance
 from airssys_actors.engine.plan import StringEncoding
 from airssys_actors.engine.types import Option, Primitive, Variant
 
+_odd_nan = struct.unpack("<d", b"\x01\0\0\0\0\0\xf8\xff")[0]
 _SHORT, _LONG = 100, 10_000
 
 
@@ -108,3 +115,44 @@ def test_each_case_of_a_variant_is_found_in_a_few_steps(cases: int) -> None:
         most = max(most, lines_run(lambda: made["load"](memory)))
         assert made["load"](memory) == value
     assert most <= 12 + 2 * cases.bit_length()
+
+
+def test_floats_without_a_nan_are_not_looked_at_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_value: float) -> bool:
+        raise AssertionError("one was looked at")
+
+    monkeypatch.setattr(rules, "math", SimpleNamespace(isnan=refuse))
+    lists: list[list[float]] = [
+        [],
+        [0.0],
+        [1.5, -2.5],
+        [math.inf, 1e308, 1e308],
+        [1e308] * 9 + [-1e308] * 9,
+        [True, 2**70],
+    ]
+    for values in lists:
+        assert canonical_nans(values) is values
+        assert pack_numbers("d", 8, values) == struct.pack(f"<{len(values)}d", *values)
+
+
+@pytest.mark.parametrize(
+    ("values", "canonical"),
+    [
+        ([_odd_nan], [NAN]),
+        ([1.0, _odd_nan, -math.inf], [1.0, NAN, -math.inf]),
+        ([math.inf, 1.0, -math.inf], [math.inf, 1.0, -math.inf]),
+        ([1e308, 1e308, _odd_nan], [1e308, 1e308, NAN]),
+        ([Decimal(1), 0.5, Decimal("NaN")], [1.0, 0.5, NAN]),
+        ([Decimal(1), 0.5], [1.0, 0.5]),
+    ],
+)
+def test_every_nan_of_a_list_becomes_the_canonical_one_whatever_stands_beside_it(
+    values: list[Any], canonical: list[float]
+) -> None:
+    assert pack_numbers("d", 8, values) == struct.pack(f"<{len(canonical)}d", *canonical)
+
+
+def test_what_cannot_be_added_to_floats_is_still_judged_by_its_form() -> None:
+    for values in ([Decimal("sNaN")], [1.0, 10**400], ["1.0"]):
+        with pytest.raises(MISFITS):
+            pack_numbers("d", 8, values)

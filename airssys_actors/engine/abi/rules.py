@@ -93,7 +93,7 @@ def flag_bits(bits: dict[str, int], labels: Iterable[str]) -> int:
     """The flags that are set. A mapping of flags to bools would have all of them set: refused, as is a text."""
     if isinstance(labels, str | Mapping):
         raise out_of_range(labels, "set of flags")
-    return sum([bits[label] for label in set(labels)])
+    return sum([bits[label] for label in (labels if type(labels) is frozenset else set(labels))])
 
 
 def as_tuple(value: Any, count: int) -> tuple[Any, ...] | list[Any]:
@@ -111,7 +111,21 @@ def as_list(value: Any) -> list[Any]:
 
 def canonical_nans(values: list[float]) -> list[float]:
     """The same list, each NaN replaced by the canonical one."""
+    if _adds_up(values):
+        return values
     return [x if x == x else NAN for x in values] if any(map(math.isnan, values)) else values
+
+
+def _adds_up(values: list[float]) -> bool:
+    """Whether the sum is a number. No NaN is among them then; adding takes a quarter of the time of looking at each.
+
+    Infinities of both signs do not add up. A host's numbers may be of types that cannot be added to one another.
+    """
+    try:
+        total = sum(values)
+    except (TypeError, ArithmeticError):
+        return False
+    return total == total
 
 
 def pack_numbers(code: str, width: int, values: Any) -> bytes | memoryview:

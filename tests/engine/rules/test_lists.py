@@ -121,9 +121,9 @@ async def test_the_python_values_that_a_list_becomes_are_counted_before_they_are
 
 async def test_flags_count_for_what_a_set_of_them_costs(crossing: Make) -> None:
     flags = Flags(tuple(f"f{number}" for number in range(32)))
-    instance, _ = await crossing(flags, limits=InstanceLimits(elements=18)).component.alone()
+    instance, _ = await crossing(flags, limits=InstanceLimits(elements=34)).component.alone()
     assert len(await instance.call("load-at", 0, 2)) == 2
-    with pytest.raises(LimitExceeded, match="more than 18 elements"):
+    with pytest.raises(LimitExceeded, match="more than 34 elements"):
         await instance.call("load-at", 0, 3)
 
 
