@@ -24,9 +24,12 @@ from airssys_actors.engine.engine_config import new_engine
 from airssys_actors.engine.host import HostInterface
 from airssys_actors.engine.linker import Program, link
 from airssys_actors.engine.runtime import Runtime
-from airssys_actors.errors import HostClosed
+from airssys_actors.errors import ComponentUnsupported, HostClosed
 
 __all__ = ("Engine", "EngineStatistics")
+
+_MOST_DEFINITIONS = 10_000
+"""wasmtime copies those of one core instance without a pause: about a microsecond each."""
 
 _Arguments = TypeVarTuple("_Arguments")
 _Answer = TypeVar("_Answer")
@@ -148,6 +151,11 @@ class Engine:
     def _link(self, data: bytes, interfaces: Sequence[HostInterface]) -> tuple[Program, dict[int, str]]:
         """Answers the program, and the names of the modules that it instantiates: the others are not compiled."""
         program = link(decode(data), interfaces, self._runtime.border)
+        if len(program.definitions) > _MOST_DEFINITIONS:
+            raise ComponentUnsupported(
+                f"{len(program.definitions)} functions that the host makes for core modules to import: imports that "
+                f"are lowered, resource functions, calls between components; the most is {_MOST_DEFINITIONS}"
+            )
         used = dict.fromkeys(step.module for step in program.steps)
         return program, {number: _digest(program.modules[number]).hex() for number in used}
 

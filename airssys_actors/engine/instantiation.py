@@ -39,21 +39,21 @@ async def _fill(component: Component, instance: Instance, slate: Slate) -> None:
     context, handles = instance.context, instance.words_at
     ffi.set_epoch_deadline(context, _FOREVER)  # wasmtime initialises some modules by code that looks at the deadline
     linker, externs, view = component.linker, slate.address, slate.view
-    for name, length, at in component.preparation.host_fetches:
-        if not ffi.linker_get(linker, context, b"", 0, name, length, externs + at):
-            raise RuntimeError(f"host definition {name!r} is not in the linker")
+    begun = perf_counter_ns()
+    for part in component.preparation.host_fetches:
+        if perf_counter_ns() - begun > _MOST_AT_ONCE_NS:
+            begun = await _turn(instance)
+        for name, length, at in part:
+            if not ffi.linker_get(linker, context, b"", 0, name, length, externs + at):
+                raise RuntimeError(f"host definition {name!r} is not in the linker")
     trap = c_void_p()
     trap_at = addressof(trap)
     new, fetch = ffi.instance_new, ffi.instance_export
     yields = False
-    begun = perf_counter_ns()
     for step in component.preparation.steps:
         module, count, imports, copies, handle, fetches, _, starts = step
         if perf_counter_ns() - begun > _MOST_AT_ONCE_NS:  # many steps, or much data to copy
-            await asyncio.sleep(0)
-            if instance.is_consumed:
-                raise InstanceConsumed("the instance was closed while it was made")
-            begun = perf_counter_ns()
+            begun = await _turn(instance)
         for target, source in copies:
             view[target] = view[source]
         if starts and not yields:  # from here on wasmtime wants every entry to be a fiber
@@ -72,6 +72,14 @@ async def _fill(component: Component, instance: Instance, slate: Slate) -> None:
     if not yields:
         ffi.epoch_yields(context, 1)
         ffi.set_epoch_deadline(context, 1)
+
+
+async def _turn(instance: Instance) -> int:
+    """Let the event loop have its turn. Answers the time after it."""
+    await asyncio.sleep(0)
+    if instance.is_consumed:
+        raise InstanceConsumed("the instance was closed while it was made")
+    return perf_counter_ns()
 
 
 async def _start(component: Component, instance: Instance, step: PreparedStep, imports: int) -> None:

@@ -20,6 +20,7 @@ from airssys_actors.engine.linker import Program
 __all__ = ("Place", "Preparation", "PreparedCall", "PreparedStep", "Slate", "host_name")
 
 _HANDLE_SIZE = sizeof(ffi.InstanceHandle)
+_FETCHED_AT_ONCE = 500
 
 
 class Place(NamedTuple):
@@ -88,12 +89,16 @@ class Preparation:
                 size += ffi.EXTERN_SIZE
             copies.append(tuple((slice(to, to + span), slice(of, of + span)) for to, of, span in copied))
         self.slate_size = size
-        self.host_fetches = tuple(
+        fetches = tuple(
             (name, len(name), homes[position])
             for number, (_, position) in enumerate(program.definitions)
             for name in [host_name(number)]
             if position in homes
         )
+        self.host_fetches = tuple(
+            fetches[at : at + _FETCHED_AT_ONCE] for at in range(0, len(fetches), _FETCHED_AT_ONCE)
+        )
+        """(name, its length, offset) of the host's definitions, in parts of a fraction of a millisecond."""
         self.steps = tuple(
             PreparedStep(
                 modules[step.module],

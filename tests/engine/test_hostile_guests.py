@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from wasmtime import wat2wasm
 
+from airssys_actors.engine import instantiation
 from airssys_actors.engine.engine import Engine
 from airssys_actors.engine.host import HostFunction, HostInterface
 from airssys_actors.engine.instance import Instance
@@ -179,6 +180,36 @@ async def test_making_an_instance_that_copies_much_data_lets_the_loop_go_on(engi
     engine.close()
     with pytest.raises(InstanceConsumed):
         await making
+
+
+def _with_host_definitions(count: int) -> bytes:
+    functions = "".join(f"(core func $h{number} (canon resource.drop $r))" for number in range(count))
+    imports = "".join(f'(import "h" "{number}" (func (param i32)))' for number in range(count))
+    exports = "".join(f'(export "{number}" (func $h{number}))' for number in range(count))
+    return bytes(
+        wat2wasm(
+            f"""(component (type $r (resource (rep i32))) {functions}
+            (core module $m {imports}) (core instance (instantiate $m (with "h" (instance {exports})))))"""
+        )
+    )
+
+
+async def test_making_an_instance_of_many_host_functions_lets_the_loop_go_on(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(instantiation, "_MOST_AT_ONCE_NS", -1)
+    component = await engine.load(_with_host_definitions(2_000), [])
+    making = asyncio.ensure_future(component.instantiate(None))
+    for _ in range(4):
+        await asyncio.sleep(0)
+        assert not making.done()
+    (await making).close()
+
+
+async def test_more_host_functions_than_wasmtime_copies_in_a_moment_are_refused(engine: Engine) -> None:
+    await engine.load(_with_host_definitions(10_000), [])
+    with pytest.raises(ComponentUnsupported, match=r"10001 functions that the host makes.*the most is 10000"):
+        await engine.load(_with_host_definitions(10_001), [])
 
 
 async def test_a_component_cannot_multiply_the_tables_that_it_may_have(engine: Engine) -> None:
