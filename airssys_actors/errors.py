@@ -33,6 +33,26 @@ __all__ = (
 )
 
 
+_MOST_REASON, _MOST_TRACE = 500, 8_192
+_LEFT_OUT = " ... "
+
+
+def _legible(text: str, most: int, kept: str) -> str:
+    """Escape what a terminal or a log might obey, but for ``kept``, and cut the text to ``most`` characters."""
+    if len(text) <= most and text.isprintable():
+        return text
+    shown = [each if each.isprintable() or each in kept else ascii(each)[1:-1] for each in _cut(text, most)]
+    return _cut("".join(shown), most)
+
+
+def _cut(text: str, most: int) -> str:
+    """Leave out the middle: wasmtime gives the cause last, after the names of all functions on the stack."""
+    if len(text) <= most:
+        return text
+    end = most // 4
+    return text[: most - end - len(_LEFT_OUT)] + _LEFT_OUT + text[-end:]
+
+
 class AirssysError(Exception):
     """The root of everything that the runtime raises on purpose."""
 
@@ -91,12 +111,13 @@ class GuestError(AirssysError):
 class GuestTrap(GuestError):
     """Raised when guest code traps, or breaks a rule of the canonical ABI.
 
-    ``reason`` is one line; ``cause`` of a failing host function is chained as ``__cause__``.
+    ``reason`` is one line; ``cause`` of a failing host function is chained as ``__cause__``. The guest's own names may
+    be in both, so they are cut to 500 and 8,192 characters, and only line breaks and tabs in ``trace`` are not escaped.
     """
 
     def __init__(self, reason: str, trace: str = "") -> None:
-        self.reason, self.trace = reason, trace
-        super().__init__(reason)
+        self.reason, self.trace = _legible(reason, _MOST_REASON, ""), _legible(trace, _MOST_TRACE, "\n\t")
+        super().__init__(self.reason)
 
 
 class LimitExceeded(GuestTrap):
