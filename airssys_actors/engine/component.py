@@ -19,8 +19,8 @@ from airssys_actors.engine.guard import guarded
 from airssys_actors.engine.instance import Instance
 from airssys_actors.engine.instantiation import fill
 from airssys_actors.engine.limits import InstanceLimits
-from airssys_actors.engine.linker import HostDefinition, Program
-from airssys_actors.engine.preparation import Preparation, PreparedCall, Slate, host_name
+from airssys_actors.engine.linker import HostDefinition, Program, label
+from airssys_actors.engine.preparation import Preparation, PreparedCall
 from airssys_actors.engine.runtime import Runtime
 from airssys_actors.engine.spares import Spares
 from airssys_actors.engine.trap_signals import require_traps_caught
@@ -37,28 +37,20 @@ class Component:
     """Made by ``Engine.load``. ``exports`` has the types of its functions, by name ("interface@version#function")."""
 
     def __init__(
-        self, engine: WasmEngine, runtime: Runtime, program: Program, codes: Sequence[MachineCode | None]
+        self, engine: WasmEngine, runtime: Runtime, program: Program, codes: Sequence[MachineCode]
     ) -> None:
-        """``codes``: machine code of ``program.modules``, from this host's own compiler; None where no step has it.
-
-        Modules that are alike share one code object, and are loaded once.
-        """
+        """``codes``: serialized machine code of ``program.modules``, from this host's own compiler."""
         self._engine, self.runtime, self.program = engine, runtime, program
         self.engine_at = ffi.address_of(engine.ptr())
         self.exports: Mapping[str, FuncType] = {name: export.type for name, export in program.exports.items()}
         self._modules: list[int] = []
         self._keep: list[Any] = []
         self.linker: int = ffi.linker_new(self.engine_at)
-        loaded: dict[int, int] = {}
         for code in codes:
-            if code is not None and id(code) not in loaded:
-                loaded[id(code)] = self._load(code)
+            self._modules.append(self._load(code))
         for number, (definition, _) in enumerate(program.definitions):
-            self._define(host_name(number), definition)
-        modules = [0 if code is None else loaded[id(code)] for code in codes]
-        preparation = self.preparation = Preparation(program, modules)
-        self.slates: list[Slate] = []
-        """Those that no instance is being made on."""
+            self._define(label(number), definition)
+        preparation = self.preparation = Preparation(program, self._modules)
         self._spares: Spares | None = None
         self.calls: dict[str, tuple[PreparedCall, ExportCode]] = {
             name: (preparation.call(name, export.position, export.params, export.results), export.code)
@@ -122,12 +114,7 @@ class Component:
         if error:
             raise ComponentInvalid(f"compiled code cannot be loaded: {take_error(error)}")
         assert module.value is not None
-        self._modules.append(module.value)
         return module.value
-
-    def take_slate(self) -> Slate:
-        """A slate to make an instance on; it is to be put back into ``slates``."""
-        return self.slates.pop() if self.slates else Slate(self.preparation.slate_size)
 
     def _define(self, name: bytes, definition: HostDefinition) -> None:
         callback = ffi.UNCHECKED_CALLBACK(guarded(definition.callback))

@@ -131,36 +131,33 @@ class Engine:
         known = {blob.name: blob.code for blob in blobs or ()}
         if blobs is not None:  # what is in the cache was validated before it was put there
             program, names = await in_thread(self._link, data, interfaces)
-            if all(name in known for name in names.values()):
-                return await in_thread(self._made, program, names, known)
+            if all(name in known for name in names):
+                return await in_thread(self._made, program, [known[name] for name in names])
         async with self._compiler.session() as session:
             await session.validate(data)
             program, names = await in_thread(self._link, data, interfaces)
-            for number, name in names.items():
+            for name, module in zip(names, program.modules, strict=True):
                 if name not in known:
-                    known[name] = await session.compile(program.modules[number])
+                    known[name] = await session.compile(module)
         if self._cache is not None:
-            blobs = [Blob(name, known[name]) for name in dict.fromkeys(names.values())]
-            await in_thread(self._cache.store, digest, blobs)
-        return await in_thread(self._made, program, names, known)
+            await in_thread(self._cache.store, digest, [Blob(name, known[name]) for name in names])
+        return await in_thread(self._made, program, [known[name] for name in names])
 
     async def _in_thread(self, work: Callable[[*_Arguments], _Answer], *arguments: *_Arguments) -> _Answer:
         """Run blocking work in the engine's own thread, which ends with it."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
 
-    def _link(self, data: bytes, interfaces: Sequence[HostInterface]) -> tuple[Program, dict[int, str]]:
-        """Answers the program, and the names of the modules that it instantiates: the others are not compiled."""
+    def _link(self, data: bytes, interfaces: Sequence[HostInterface]) -> tuple[Program, list[str]]:
+        """Answers the program, and what the machine code of its modules is called."""
         program = link(decode(data), interfaces, self._runtime.border)
         if len(program.definitions) > _MOST_DEFINITIONS:
             raise ComponentUnsupported(
                 f"{len(program.definitions)} functions that the host makes for core modules to import: imports that "
                 f"are lowered, resource functions, calls between components; the most is {_MOST_DEFINITIONS}"
             )
-        used = dict.fromkeys(step.module for step in program.steps)
-        return program, {number: _digest(program.modules[number]).hex() for number in used}
+        return program, [_digest(module).hex() for module in program.modules]
 
-    def _made(self, program: Program, names: dict[int, str], known: dict[str, MachineCode]) -> Component:
-        codes = [known[names[number]] if number in names else None for number in range(len(program.modules))]
+    def _made(self, program: Program, codes: list[MachineCode]) -> Component:
         return Component(self._engine, self._runtime, program, codes)
 
 

@@ -41,10 +41,12 @@ __all__ = (
     "future_poll",
     "instance_export",
     "instance_new",
-    "linker_define",
+    "linker_clone",
+    "linker_define_instance",
     "linker_define_unchecked",
     "linker_delete",
     "linker_get",
+    "linker_instantiate",
     "linker_instantiate_async",
     "linker_new",
     "memory_data",
@@ -98,7 +100,9 @@ module_delete = _function("wasmtime_module_delete", None, _P)
 linker_new = _function("wasmtime_linker_new", _P, _P)
 linker_delete = _function("wasmtime_linker_delete", None, _P)
 linker_get = _function("wasmtime_linker_get", c_bool, _P, _P, _P, _N, _P, _N, _P, quick=True)
-linker_define = _function("wasmtime_linker_define", _P, _P, _P, _P, _N, _P, _N, _P, quick=True)
+linker_clone = _function("wasmtime_linker_clone", _P, _P, quick=True)
+linker_define_instance = _function("wasmtime_linker_define_instance", _P, _P, _P, _P, _N, _P, quick=True)
+linker_instantiate = _function("wasmtime_linker_instantiate", _P, _P, _P, _P, _P, _P)
 linker_define_unchecked = _function("wasmtime_linker_define_func_unchecked", _P, _P, _P, _N, _P, _N, _P, _P, _P, _P)
 linker_instantiate_async = _function("wasmtime_linker_instantiate_async", _P, _P, _P, _P, _P, _P, _P, quick=True)
 

@@ -44,13 +44,15 @@ from airssys_actors.engine.plan import (
     Plan,
     ResourceBuiltin,
 )
+from airssys_actors.engine.relabel import relabel
 from airssys_actors.engine.types import FuncType, ResourceType
 from airssys_actors.errors import ComponentUnsupported, GuestTrap
 
-__all__ = ("HostDefinition", "LinkedExport", "LinkedStep", "Program", "link")
+__all__ = ("HostDefinition", "LinkedExport", "LinkedStep", "Program", "label", "link")
 
 _MOST_MEMORIES = 8
 _MOST_WEIGHT = 200_000
+_MOST_CODE_BYTES = 256 << 20
 _MOST_PARTS_REMEMBERED = 10_000  # CPython with WASI has 1,200
 
 _Key: TypeAlias = Hashable
@@ -68,15 +70,16 @@ class HostDefinition:
 
 @dataclass(slots=True)
 class LinkedStep:
-    """Instantiate ``module`` with the externs at ``imports``; then fetch exports by name into positions."""
+    """Instantiate ``module``, whose imports are the definitions at the positions ``imports``.
+
+    ``exports``: which of its exports are needed, by name, and their positions. ``provides``: other steps import some.
+    """
 
     module: int
     imports: list[int]
-    import_names: list[tuple[bytes, bytes]]
     starts: bool
-    fetches: list[tuple[bytes, int]] = field(default_factory=list)
-    memories: list[tuple[int, int]] = field(default_factory=list)
-    """(number of the memory, its position) for memories that this step makes."""
+    exports: dict[str, int] = field(default_factory=dict)
+    provides: bool = False
 
 
 @dataclass(slots=True)
@@ -162,17 +165,16 @@ class _Linker:
                 LinkedStep(
                     step.module,
                     [self._position(self._key(each)) for each in wanted],
-                    [(each.module.encode(), each.name.encode()) for each in module.imports],
                     module.has_start,
                 )
             )
         self._lift(list(_functions(self._plan.exports)))
-        self._fetch()
+        modules_made = self._relabel()
         definitions = [
             (definition, self._positions["host", number]) for number, definition in enumerate(self._definitions)
         ]
         return Program(
-            self._modules,
+            modules_made,
             self._steps,
             definitions,
             len(self._positions),
@@ -240,15 +242,14 @@ class _Linker:
     def _add_flag(self) -> _Key:
         """Append the step that makes the flag of ``plain_call``."""
         self._modules.append(FLAG_MODULE)
-        self._steps.append(LinkedStep(len(self._modules) - 1, [], [], False))
+        self._steps.append(LinkedStep(len(self._modules) - 1, [], False))
         return ("step", len(self._steps) - 1, "0")
 
     def _add_glue(self, glue: GlueModule) -> int:
         """Append a step for a glue module; its number."""
         self._modules.append(glue.binary())
-        names = [(b"", str(number).encode()) for number in range(len(glue.imports))]
         imports = [self._position(key) for key in glue.imports]
-        self._steps.append(LinkedStep(len(self._modules) - 1, imports, names, False))
+        self._steps.append(LinkedStep(len(self._modules) - 1, imports, False))
         return len(self._steps) - 1
 
     # -- what the guest calls
@@ -387,15 +388,44 @@ class _Linker:
             self._shared[shared] = self._define(("i32", "i32"), ("i32", "i32", *params), arguments(self._border))
         return self._shared[shared]
 
-    def _fetch(self) -> None:
-        """Say for each step which of its exports are needed, and which are memories of the canonical ABI."""
-        for key, position in self._positions.items():
+    def _relabel(self) -> list[bytes]:
+        """The modules as they are compiled: each import is called after the step that it comes from and its position.
+
+        A module that is instantiated twice with different imports becomes two, and one that never is becomes none.
+        """
+        keys = list(self._positions)
+        for position, key in enumerate(keys):
             assert isinstance(key, tuple)
             if key[0] == "step":
-                step = self._steps[key[1]]
-                step.fetches.append((key[2].encode(), position))
-                if position in self._memories:
-                    step.memories.append((self._memories.index(position), position))
+                self._steps[key[1]].exports[key[2]] = position
+        modules: dict[bytes, int] = {}
+        size = 0
+        for step in self._steps:
+            imports: list[tuple[bytes, bytes]] = []
+            for position in step.imports:
+                key = keys[position]
+                assert isinstance(key, tuple)
+                if key[0] == "step":
+                    self._steps[key[1]].provides = True
+                    imports.append((str(key[1]).encode(), label(position)))
+                else:
+                    imports.append((b"", label(key[1])))
+            exports = {name: label(position) for name, position in step.exports.items()}
+            code = relabel(self._modules[step.module], imports, exports)
+            if code not in modules:
+                size += len(code)
+                if size > _MOST_CODE_BYTES:
+                    raise ComponentUnsupported(
+                        f"core modules of more than {_MOST_CODE_BYTES >> 20} MiB, each counted as often as it is "
+                        "instantiated with other imports"
+                    )
+            step.module = modules.setdefault(code, len(modules))
+        return list(modules)
+
+
+def label(number: int) -> bytes:
+    """How a host definition is called by its number, and an export by its position."""
+    return str(number).encode()
 
 
 def _lowered(plan: Plan) -> Iterable[Lowered]:

@@ -1,23 +1,21 @@
-"""What making an instance needs, worked out once for each component: addresses, offsets, copies; nothing of a store.
+"""What making an instance needs, worked out once for each component: addresses and offsets; nothing of a store.
 
-The imports of each step are an array of externs, and all these arrays lie one after the other in one ``slate``. A
-definition has its home where it is first imported: it is fetched straight into that place, and copied only to further
-ones. A slate is written and read while an instance is made and may then serve the next one. What only a call needs
+Instances are linked by name: each step's exports are known to the later ones under its number. What only a call needs
 later (exports, destructors, memories) is not fetched when the instance is made but when it is first wanted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from ctypes import addressof, c_size_t, c_ubyte, c_uint64, sizeof
+from ctypes import c_size_t, c_uint64, sizeof
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from airssys_actors.engine import ffi
 from airssys_actors.engine.abi.layout import CoreType
-from airssys_actors.engine.linker import Program
+from airssys_actors.engine.linker import Program, label
 
-__all__ = ("Place", "Preparation", "PreparedCall", "PreparedStep", "Slate", "host_name")
+__all__ = ("Place", "Preparation", "PreparedCall", "PreparedStep")
 
 _HANDLE_SIZE = sizeof(ffi.InstanceHandle)
 _FETCHED_AT_ONCE = 500
@@ -46,27 +44,12 @@ class PreparedCall:
 
 
 class PreparedStep(NamedTuple):
-    """A step with offsets in bytes. ``handle`` is among the instance's handles, all others are in the slate."""
+    """``handle`` is an offset among the instance's handles; ``name`` is empty when no other step imports from it."""
 
     module: int
-    import_count: int
-    imports: int
-    copies: tuple[tuple[slice, slice], ...]
     handle: int
-    fetches: tuple[tuple[bytes, int, int], ...]
-    import_names: tuple[tuple[bytes, bytes], ...]
+    name: bytes
     starts: bool
-
-
-class Slate:
-    """Externs of all steps of one component, at ``address``; ``view`` has the same bytes."""
-
-    __slots__ = ("_array", "address", "view")
-
-    def __init__(self, size: int) -> None:
-        self._array = (c_ubyte * max(size, 1))()
-        self.address = addressof(self._array)
-        self.view = memoryview(self._array).cast("B")
 
 
 class Preparation:
@@ -75,39 +58,11 @@ class Preparation:
     def __init__(self, program: Program, modules: Sequence[int]) -> None:
         self._program = program
         self._places = self._sources()
-        homes: dict[int, int] = {}
-        imports: list[int] = []
-        copies: list[tuple[tuple[slice, slice], ...]] = []
-        size = 0
-        for step in program.steps:
-            imports.append(size)
-            copied: list[tuple[int, int, int]] = []
-            for position in step.imports:
-                home = homes.setdefault(position, size)
-                if home != size:
-                    _extend(copied, size, home)
-                size += ffi.EXTERN_SIZE
-            copies.append(tuple((slice(to, to + span), slice(of, of + span)) for to, of, span in copied))
-        self.slate_size = size
-        fetches = tuple(
-            (name, len(name), homes[position])
-            for number, (_, position) in enumerate(program.definitions)
-            for name in [host_name(number)]
-            if position in homes
-        )
-        self.host_fetches = tuple(
-            fetches[at : at + _FETCHED_AT_ONCE] for at in range(0, len(fetches), _FETCHED_AT_ONCE)
-        )
-        """(name, its length, offset) of the host's definitions, in parts of a fraction of a millisecond."""
         self.steps = tuple(
             PreparedStep(
                 modules[step.module],
-                len(step.imports),
-                imports[number],
-                copies[number],
                 _HANDLE_SIZE * number,
-                tuple((name, len(name), homes[position]) for name, position in step.fetches if position in homes),
-                tuple(step.import_names),
+                str(number).encode() if step.provides else b"",
                 step.starts,
             )
             for number, step in enumerate(program.steps)
@@ -131,24 +86,10 @@ class Preparation:
         """Where the definition of each position comes from."""
         places: dict[int, Place] = {}
         for number, (_, position) in enumerate(self._program.definitions):
-            name = host_name(number)
+            name = label(number)
             places[position] = Place(None, name, len(name))
         for number, step in enumerate(self._program.steps):
-            for name, position in step.fetches:
+            for position in step.exports.values():
+                name = label(position)
                 places[position] = Place(_HANDLE_SIZE * number, name, len(name))
         return places
-
-
-def host_name(number: int) -> bytes:
-    """The name, in the component's linker, of the host definition of that number."""
-    return str(number).encode()
-
-
-def _extend(copied: list[tuple[int, int, int]], to: int, of: int) -> None:
-    """Add one extern to the copies, to the last of them if it goes on there."""
-    if copied:
-        last_to, last_of, span = copied[-1]
-        if last_to + span == to and last_of + span == of:
-            copied[-1] = (last_to, last_of, span + ffi.EXTERN_SIZE)
-            return
-    copied.append((to, of, ffi.EXTERN_SIZE))
