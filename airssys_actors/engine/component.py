@@ -36,9 +36,7 @@ _LIMITS = InstanceLimits()
 class Component:
     """Made by ``Engine.load``. ``exports`` has the types of its functions, by name ("interface@version#function")."""
 
-    def __init__(
-        self, engine: WasmEngine, runtime: Runtime, program: Program, codes: Sequence[MachineCode]
-    ) -> None:
+    def __init__(self, engine: WasmEngine, runtime: Runtime, program: Program, codes: Sequence[MachineCode]) -> None:
         """``codes``: serialized machine code of ``program.modules``, from this host's own compiler."""
         self._engine, self.runtime, self.program = engine, runtime, program
         self.engine_at = ffi.address_of(engine.ptr())

@@ -52,10 +52,11 @@ __all__ = ("HostDefinition", "LinkedExport", "LinkedStep", "Program", "label", "
 
 _MOST_MEMORIES = 8
 _MOST_WEIGHT = 200_000
+_MOST_IMPORTS = 5_000  # wasmtime finds those of one module without a pause: 1.6 us each
 _MOST_CODE_BYTES = 256 << 20
 _MOST_PARTS_REMEMBERED = 10_000  # CPython with WASI has 1,200
 
-_Key: TypeAlias = Hashable
+_Key: TypeAlias = "tuple[Any, ...]"
 """A definition: ("host", number), or ("step", runtime step, export name)."""
 
 
@@ -72,13 +73,14 @@ class HostDefinition:
 class LinkedStep:
     """Instantiate ``module``, whose imports are the definitions at the positions ``imports``.
 
-    ``exports``: which of its exports are needed, by name, and their positions. ``provides``: other steps import some.
+    ``exports``: the positions of its exports that are needed, and what they are called. ``provides``: other steps
+    import some.
     """
 
     module: int
     imports: list[int]
     starts: bool
-    exports: dict[str, int] = field(default_factory=dict)
+    exports: dict[int, bytes] = field(default_factory=dict)
     provides: bool = False
 
 
@@ -158,6 +160,8 @@ class _Linker:
                 raise ComponentUnsupported(
                     f"core instances with more than {_MOST_WEIGHT} imports, exports, globals and elements together"
                 )
+            if len(module.imports) > _MOST_IMPORTS:
+                raise ComponentUnsupported(f"a core module with more than {_MOST_IMPORTS} imports")
             wanted = [self._argument(step.arguments[each.module], each.name) for each in module.imports]
             self._make([each for each in wanted if not isinstance(each, CoreExport)])
             self._runtime_step[number] = len(self._steps)
@@ -248,7 +252,7 @@ class _Linker:
     def _add_glue(self, glue: GlueModule) -> int:
         """Append a step for a glue module; its number."""
         self._modules.append(glue.binary())
-        imports = [self._position(key) for key in glue.imports]
+        imports = [self._position(key) for key in glue.imports]  # type: ignore[arg-type]  # the linker's own keys
         self._steps.append(LinkedStep(len(self._modules) - 1, imports, False))
         return len(self._steps) - 1
 
@@ -389,28 +393,27 @@ class _Linker:
         return self._shared[shared]
 
     def _relabel(self) -> list[bytes]:
-        """The modules as they are compiled: each import is called after the step that it comes from and its position.
+        """The modules as they are compiled: an import is called after the step it comes from, and its number there.
 
         A module that is instantiated twice with different imports becomes two, and one that never is becomes none.
         """
         keys = list(self._positions)
-        for position, key in enumerate(keys):
-            assert isinstance(key, tuple)
+        needed: list[dict[str, bytes]] = [{} for _ in self._steps]
+        for key in keys:
             if key[0] == "step":
-                self._steps[key[1]].exports[key[2]] = position
+                needed[key[1]][key[2]] = b""
+        for exports in needed:  # numbered by name, so that what is alike stays alike
+            exports.update((name, label(number)) for number, name in enumerate(sorted(exports)))
         modules: dict[bytes, int] = {}
         size = 0
-        for step in self._steps:
+        for step, exports in zip(self._steps, needed, strict=True):
             imports: list[tuple[bytes, bytes]] = []
-            for position in step.imports:
-                key = keys[position]
-                assert isinstance(key, tuple)
+            for key in (keys[position] for position in step.imports):
                 if key[0] == "step":
                     self._steps[key[1]].provides = True
-                    imports.append((str(key[1]).encode(), label(position)))
+                    imports.append((label(key[1]), needed[key[1]][key[2]]))
                 else:
                     imports.append((b"", label(key[1])))
-            exports = {name: label(position) for name, position in step.exports.items()}
             code = relabel(self._modules[step.module], imports, exports)
             if code not in modules:
                 size += len(code)
@@ -420,11 +423,14 @@ class _Linker:
                         "instantiated with other imports"
                     )
             step.module = modules.setdefault(code, len(modules))
+        for position, key in enumerate(keys):
+            if key[0] == "step":
+                self._steps[key[1]].exports[position] = needed[key[1]][key[2]]
         return list(modules)
 
 
 def label(number: int) -> bytes:
-    """How a host definition is called by its number, and an export by its position."""
+    """How a step, one of its exports or one of the host's definitions is called, by its number."""
     return str(number).encode()
 
 

@@ -62,7 +62,7 @@ class Preparation:
             PreparedStep(
                 modules[step.module],
                 _HANDLE_SIZE * number,
-                str(number).encode() if step.provides else b"",
+                label(number) if step.provides else b"",
                 step.starts,
             )
             for number, step in enumerate(program.steps)
@@ -89,7 +89,6 @@ class Preparation:
             name = label(number)
             places[position] = Place(None, name, len(name))
         for number, step in enumerate(self._program.steps):
-            for position in step.exports.values():
-                name = label(position)
+            for position, name in step.exports.items():
                 places[position] = Place(_HANDLE_SIZE * number, name, len(name))
         return places
