@@ -47,7 +47,7 @@ async def call_in_a_task(world: World) -> None:
         case 0 | 1:
             world.start(slot, "laters", chance.randrange(len(LATER) + 1), chance.randrange(1, 3))
         case 2:
-            world.start(slot, "spin", chance.randrange(1_000_000))
+            world.start(slot, "spin", chance.randrange(1_000_000) if chance.randrange(8) else 1 << 40)
         case 3:
             world.start(slot, "spin-between", chance.randrange(200_000), chance.randrange(len(LATER) + 1))
         case 4:
