@@ -19,6 +19,7 @@ from airssys_actors.errors import GuestTrap
 
 if TYPE_CHECKING:
     from airssys_actors.engine.instance import Instance
+    from airssys_actors.engine.types import ValType
 
 __all__ = ("DONE", "WAITING", "Border", "Lowering")
 
@@ -95,13 +96,16 @@ class Border:
         ret: int,
         coroutine: Coroutine[Any, Any, Any],
         generates: bool,
+        owns: ValType | None,
     ) -> None:
         """Put the guest to sleep until ``coroutine`` has been awaited by the call's own task.
+
+        ``owns``: the type of what it answers, if that may own things of the host's.
 
         The glue calls an empty function next. Compiled code reads the epoch deadline where a function begins, finds
         it passed, and yields: a detail of wasmtime that ``tests/engine/test_relied_on.py`` holds.
         """
-        current.pending, current.waiting = coroutine, (finish, ret, generates)
+        current.pending, current.waiting, current.awaited = coroutine, (finish, ret, generates), owns
         ffi.set_epoch_deadline(current.context, 0)
         words.u32[0] = WAITING
 

@@ -138,6 +138,7 @@ class Fiber:
         finally:
             self._waiter = None
         if not self.future:
+            instance.give_up_late(outcome)
             self._awake(waiter)
             raise self._closed()
         instance.outcome = outcome

@@ -57,6 +57,7 @@ class Instance:
         "_store",
         "_views",
         "_words",
+        "awaited",
         "bytes_left",
         "context",
         "elements",
@@ -122,6 +123,7 @@ class Instance:
         self.result: Any = None
         self.scratch: Scratch | None = None
         self.waiting: tuple[Callable[..., Any], int, bool] | None = None
+        self.awaited: ValType | None = None
         self._store = ffi.store_new(component.engine_at, None, None)
         runtime.enter(self._store, self, self._views)
         ffi.store_limiter(self._store, limits.memory_bytes, limits.table_elements, -1, _MOST_TABLES, limits.memories)
@@ -384,6 +386,8 @@ class Instance:
                     continue
                 except RuntimeError as failure:  # it goes on after GeneratorExit: the host function's own mistake
                     logger.warning("a host function does not end when it is cancelled: {}", failure)
+        if self.outcome is not None:
+            self._note_late(self.outcome)
         self.pending = self.lowering = self.waiting = self.outcome = self.result = None
         store, self._store, self.context = self._store, 0, 0
         if self._release_memory():
@@ -405,6 +409,15 @@ class Instance:
     def undelivered(self, kind: ValType, result: Any) -> None:
         """Note what a host function's result owns and the guest did not get, for generated code."""
         self.taken.extend(hosts_things(kind, result))
+
+    def _note_late(self, outcome: Outcome) -> None:
+        if self.awaited is not None and outcome.failure is None:
+            self.undelivered(self.awaited, outcome.value)
+
+    def give_up_late(self, outcome: Outcome) -> None:
+        """A host function has answered after the instance was closed: what that owns is given up."""
+        self._note_late(outcome)
+        self._give_up_handles()
 
     def _give_up_handles(self) -> None:
         dropped = self._component.program.dropped

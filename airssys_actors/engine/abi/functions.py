@@ -131,6 +131,7 @@ def host_code(kind: FuncType, caller: Side, waits: bool) -> HostCode:
     )
     lower_result(lowerer, kind, shape)
     expected = [("result", kind.result)] if kind.result is not None else []
+    owns = lowerer.constant(kind.result) if kind.result is not None and contains(kind.result, Own) else "None"
     source = "def bind(border, function):\n    views = border.views\n"
     if glued:
         source += "    def finish(cur, W, ret, result):\n"
@@ -153,7 +154,7 @@ def host_code(kind: FuncType, caller: Side, waits: bool) -> HostCode:
         if waits:
             source += (
                 "            if type(result) is Coroutine:\n"
-                f"                border.suspend(cur, W, finish, ret, result, {generates})\n"
+                f"                border.suspend(cur, W, finish, ret, result, {generates}, {owns})\n"
                 "                return 0\n"
             )
         if generates:

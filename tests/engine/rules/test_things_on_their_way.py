@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from both import load_here, new_runtime
+from wasmtime import wat2wasm
 
+from airssys_actors.engine.host import HostFunction, HostInterface
 from airssys_actors.engine.limits import InstanceLimits
 from airssys_actors.engine.values import Ok
-from airssys_actors.errors import GuestTrap
+from airssys_actors.errors import GuestTrap, InstanceConsumed
 
 Make = Callable[..., Any]
 
@@ -136,5 +140,53 @@ async def test_what_one_component_gives_and_the_other_cannot_take_is_given_up_on
     host = _Host()
     text = _component("(call $eat (call $open) (i32.const 0) (i32.const 4))")
     assert "unreachable" in await host.run(both, text)
+    assert host.told == host.made
+    assert len(host.told) == 1
+
+
+_WAITS = """(component
+  (import "x" (instance $x (export "t" (type $t (sub resource))) (export "open" (func (result (own $t))))))
+  (core func $open (canon lower (func $x "open")))
+  (core module $m (import "" "open" (func $open (result i32))) (func (export "go") (drop (call $open))))
+  (core instance $i (instantiate $m (with "" (instance (export "open" (func $open))))))
+  (func (export "go") (canon lift (core func $i "go"))))"""
+
+
+async def _closed_while_waiting(open_: Callable[[_Host, Callable[[], None]], Any], monkeypatch: Any) -> _Host:
+    """A guest that waits for ``open_``, which is given what closes the instance."""
+    host, runtime = _Host(), new_runtime()
+    holder: list[Any] = []
+    functions = {"open": HostFunction(lambda _owner: open_(host, lambda: holder[0].close()), waits=True)}
+    interface = HostInterface("x", (), functions, {"t": lambda _owner, thing: host.told.append(thing)})
+    component = load_here(bytes(wat2wasm(_WAITS)), runtime, interface)
+    holder.append(await component.instantiate(None))
+    monkeypatch.setattr(type(runtime.scheduler), "has_room", lambda _self, _fiber: False)
+    with pytest.raises(InstanceConsumed):
+        await holder[0].call("go")
+    runtime.close()
+    return host
+
+
+async def test_what_a_host_function_answers_after_the_instance_was_closed_is_given_up(monkeypatch: Any) -> None:
+    async def open_(host: _Host, close: Callable[[], None]) -> object:
+        asyncio.get_running_loop().call_soon(close)
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            return host.open()
+        raise AssertionError
+
+    host = await _closed_while_waiting(open_, monkeypatch)
+    assert host.told == host.made
+    assert len(host.told) == 1
+
+
+async def test_what_was_answered_and_not_yet_taken_when_the_instance_was_closed_is_given_up(monkeypatch: Any) -> None:
+    async def open_(host: _Host, close: Callable[[], None]) -> object:
+        await asyncio.sleep(0)
+        asyncio.get_running_loop().call_soon(close)  # before the guest's turn
+        return host.open()
+
+    host = await _closed_while_waiting(open_, monkeypatch)
     assert host.told == host.made
     assert len(host.told) == 1
