@@ -100,7 +100,7 @@ class Component:
     @property
     def ready(self) -> int:
         """How many instances are ready."""
-        return 0 if self._spares is None else len(self._spares)
+        return 0 if self._spares is None or self.runtime.closed else len(self._spares)
 
     def keep(self, thing: object) -> None:
         """Keep ``thing`` alive as long as this component."""

@@ -422,9 +422,8 @@ class Instance:
     def _give_up_handles(self) -> None:
         dropped = self._component.program.dropped
         owned = [each for table in self.tables for each in table.owned()]
-        for each in self.taken:
-            if not any(each[0] is thing and each[1] is resource for thing, resource in owned):
-                owned.append(each)  # else it had just arrived
+        arrived = {(id(thing), id(resource)) for thing, resource in owned} if self.taken else set()
+        owned += [each for each in self.taken if (id(each[0]), id(each[1])) not in arrived]
         for thing, resource in owned:
             told = dropped.get(resource)
             if told is not None:

@@ -354,14 +354,18 @@ class _Linker:
     def _lift(self, functions: list[tuple[str, LiftedFunc]]) -> None:
         glue = GlueModule(self._flag)
         glued: list[tuple[LinkedExport, int]] = []
+        known: dict[int, LinkedExport] = {}
         for name, function in functions:
+            if id(function) in known:  # one function under several names
+                self._exports[name] = known[id(function)]
+                continue
             options = function.options
             side = self._side(options, function.place)
             code = export_code(function.type, side, options.post_return is not None)
             core = self._key(function.core)
             params, results = code.signature.params, code.signature.results
             export = LinkedExport(name, function.type, code, -1, params, results)
-            self._exports[name] = export
+            self._exports[name] = known[id(function)] = export
             if code.direct:
                 export.position = self._position(core)
                 continue
@@ -405,6 +409,7 @@ class _Linker:
         for exports in needed:  # numbered by name, so that what is alike stays alike
             exports.update((name, label(number)) for number, name in enumerate(sorted(exports)))
         modules: dict[bytes, int] = {}
+        known: dict[Hashable, int] = {}
         size = 0
         for step, exports in zip(self._steps, needed, strict=True):
             imports: list[tuple[bytes, bytes]] = []
@@ -414,6 +419,10 @@ class _Linker:
                     imports.append((label(key[1]), needed[key[1]][key[2]]))
                 else:
                     imports.append((b"", label(key[1])))
+            wanted = (step.module, tuple(imports), tuple(exports.items()))
+            if wanted in known:
+                step.module = known[wanted]
+                continue
             code = relabel(self._modules[step.module], imports, exports)
             if code not in modules:
                 size += len(code)
@@ -422,7 +431,7 @@ class _Linker:
                         f"core modules of more than {_MOST_CODE_BYTES >> 20} MiB, each counted as often as it is "
                         "instantiated with other imports"
                     )
-            step.module = modules.setdefault(code, len(modules))
+            step.module = known[wanted] = modules.setdefault(code, len(modules))
         for position, key in enumerate(keys):
             if key[0] == "step":
                 self._steps[key[1]].exports[position] = needed[key[1]][key[2]]

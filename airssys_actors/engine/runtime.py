@@ -17,6 +17,7 @@ from airssys_actors.engine import ffi
 from airssys_actors.engine.border import Border
 from airssys_actors.engine.scheduler import Scheduler
 from airssys_actors.engine.ticker import Ticker
+from airssys_actors.errors import HostClosed
 
 if TYPE_CHECKING:
     from airssys_actors.engine.instance import Instance
@@ -53,8 +54,11 @@ class Runtime:
     def adopt(self) -> None:
         """Bind the engine to the running event loop, if it is free.
 
-        Raises ``RuntimeError`` when it is bound to another that is not closed.
+        Raises ``RuntimeError`` when it is bound to another that is not closed, ``HostClosed`` when it is closed itself:
+        no ticks would make a guest yield.
         """
+        if self.closed:
+            raise HostClosed("the engine is closed")
         loop = asyncio.get_running_loop()
         if loop is self.loop:
             return

@@ -14,7 +14,7 @@ from airssys_actors.engine.engine import Engine
 from airssys_actors.engine.host import HostFunction, HostInterface
 from airssys_actors.engine.limits import InstanceLimits
 from airssys_actors.engine.spares import MOST_SPARES
-from airssys_actors.errors import InstanceConsumed
+from airssys_actors.errors import HostClosed, InstanceConsumed
 
 ASKS = """
 (component
@@ -169,3 +169,13 @@ async def test_no_more_than_the_bound_can_be_kept(engine: Engine) -> None:
     component = await load(engine, PLAIN)
     with pytest.raises(ValueError, match=f"0 to {MOST_SPARES} spare instances"):
         component.keep_ready(MOST_SPARES + 1)
+
+
+async def test_a_closed_engine_makes_no_instance_and_has_none_ready(engine: Engine) -> None:
+    component = await load(engine, PLAIN)
+    component.keep_ready(2)
+    await become(component, 2)
+    engine.close()
+    assert component.ready == 0
+    with pytest.raises(HostClosed):
+        await component.instantiate(7)
