@@ -59,7 +59,7 @@ class CoreModule:
     @property
     def weight(self) -> int:
         """What linking and each instance of it cost, counted in imports, exports, globals and elements."""
-        return len(self.imports) + len(self.exports) + self.globals + self.element_bytes // 4
+        return len(self.imports) + len(self.exports) + self.globals + self.element_bytes // 2
 
 
 def read_core_module(data: bytes) -> CoreModule:

@@ -84,7 +84,7 @@ class CanonicalReader:
             reader.expect(0x00, "the sort of what is lowered")
             function = scope.func_at(reader)
             options = self._options(reader, scope, lifting=False)
-            self._types.charge_function(reader, function.type)
+            self._types.charge_function(reader, function.type, between=isinstance(function, LiftedFunc))
             scope.core["func"].append(Lowered(function, options, place))
         elif code in _RESOURCE_OPERATIONS:
             operation = _RESOURCE_OPERATIONS[code]

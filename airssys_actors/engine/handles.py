@@ -67,7 +67,7 @@ class HandleTable:
     fails before that, the host must still be told of them.
     """
 
-    __slots__ = ("_entries", "_free", "_lent", "_most", "_place", "key", "loans", "taken")
+    __slots__ = ("_entries", "_free", "_lent", "_most", "_place", "key", "live", "loans", "taken")
 
     def __init__(self, place: int, most: int, first: HandleTable | None = None) -> None:
         self._place, self._most = place, most
@@ -76,8 +76,8 @@ class HandleTable:
         self._entries: list[_Entry | None] = [None]
         self._free: list[int] = []
         self._lent: dict[int, int] = {}
-        self.loans = 0
-        """Of the first table: loans of all tables of the instance."""
+        self.live = self.loans = 0
+        """Of the first table: handles and loans of all tables of the instance."""
 
     def __len__(self) -> int:
         return len(self._entries) - 1 - len(self._free)
@@ -143,6 +143,7 @@ class HandleTable:
             raise GuestTrap(f"cannot remove owned resource while borrowed: handle index {index}")
         self._entries[index] = None
         self._free.append(index)
+        self.key.live -= 1
         if scope is not None:
             scope.borrows -= 1
         return owned, thing
@@ -194,6 +195,7 @@ class HandleTable:
         owned, _, resource, scope = entry
         self._entries[index] = None
         self._free.append(index)
+        self.key.live -= 1
         if scope is not None:
             scope.borrows -= 1
         elif owned and resource.place is not None:
@@ -210,13 +212,15 @@ class HandleTable:
     # -- entries
 
     def _add(self, entry: _Entry) -> int:
+        first = self.key
+        if first.live >= self._most:
+            raise LimitExceeded(f"the guest holds {self._most} handles and wants another")
+        first.live += 1
         if self._free:
             index = self._free.pop()
             self._entries[index] = entry
             return index
         index = len(self._entries)
-        if index > self._most:
-            raise LimitExceeded(f"the guest holds {self._most} handles and wants another")
         self._entries.append(entry)
         return index
 

@@ -30,7 +30,7 @@ class InstanceLimits(msgspec.Struct, frozen=True, kw_only=True):
     list_bytes: int = _MIB
     elements: int = 16_384
     handles: int = 4_096
-    """Handles of resources that the guest holds at once; in a composed component, each component in it."""
+    """Handles of resources that the guest holds at once; in a composed component, all of its components together."""
 
     def __post_init__(self) -> None:
         for name in ("string_bytes", "list_bytes"):

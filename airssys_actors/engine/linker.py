@@ -52,7 +52,7 @@ __all__ = ("HostDefinition", "LinkedExport", "LinkedStep", "Program", "label", "
 
 _MOST_MEMORIES = 8
 _MOST_WEIGHT = 200_000
-_MOST_IMPORTS = 5_000  # wasmtime finds those of one module without a pause: 1.6 us each
+_MOST_IMPORTS = 5_000  # of one module, and exports that are wanted: wasmtime goes through them without a pause
 _MOST_CODE_BYTES = 256 << 20
 _MOST_PARTS_REMEMBERED = 10_000  # CPython with WASI has 1,200
 
@@ -408,6 +408,8 @@ class _Linker:
                 needed[key[1]][key[2]] = b""
         for exports in needed:  # numbered by name, so that what is alike stays alike
             exports.update((name, label(number)) for number, name in enumerate(sorted(exports)))
+        if max(map(len, needed), default=0) > _MOST_IMPORTS:
+            raise ComponentUnsupported(f"a core module of which more than {_MOST_IMPORTS} exports are wanted")
         modules: dict[bytes, int] = {}
         known: dict[Hashable, int] = {}
         size = 0

@@ -188,8 +188,9 @@ _HANDLES = (
     Planted("the handle freed first is used again", "handles", "handles.py", "self._free.pop()", "self._free.pop(0)"),
     Planted(
         "freed handles are not used again", "handles", "handles.py",
-        "self._free.append(index)\n        if scope is not None:\n            scope.borrows -= 1\n        return",
-        "if scope is not None:\n            scope.borrows -= 1\n        return",
+        "self._free.append(index)\n        self.key.live -= 1\n        if scope is not None:\n"
+        "            scope.borrows -= 1\n        return",
+        "self.key.live -= 1\n        if scope is not None:\n            scope.borrows -= 1\n        return",
     ),
     Planted(
         "handles begin with 0", "handles", "handles.py",
