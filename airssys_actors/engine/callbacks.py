@@ -120,30 +120,20 @@ def arguments(border: Border) -> Callback:
 
 def lock(border: Border) -> Callback:
     """Called by glue around a post-return. Raw: whether the guest may not leave from now on."""
-    views = border.views
 
-    def callback(_env: int, _caller: int, raw: int, _count: int) -> int:
-        try:
-            border.current.locked = bool(views[raw].u32[0])
-        except BaseException as failure:
-            border.current.failure, trap, border.trap = failure, border.trap, 0
-            return trap
-        return 0
+    def work(current: Instance, words: Words) -> None:
+        current.locked = bool(words.u32[0])
 
-    return callback
+    return _callback(border, work, leaves=False)
 
 
 def cannot_enter(border: Border) -> Callback:
     """What a component gets that calls a function of its own as if it were another's."""
 
-    def callback(_env: int, _caller: int, _raw: int, _count: int) -> int:
-        try:
-            raise GuestTrap("cannot enter component instance")
-        except BaseException as failure:
-            border.current.failure, trap, border.trap = failure, border.trap, 0
-            return trap
+    def work(_current: Instance, _words: Words) -> None:  # there may be no raw values at all
+        raise GuestTrap("cannot enter component instance")
 
-    return callback
+    return _callback(border, work, leaves=False)
 
 
 def refusal(border: Border, reason: Callable[[int], GuestTrap]) -> Callback:

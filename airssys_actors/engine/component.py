@@ -18,9 +18,10 @@ from airssys_actors.engine.cpu import CpuAccount
 from airssys_actors.engine.guard import guarded
 from airssys_actors.engine.instance import Instance
 from airssys_actors.engine.instantiation import fill
+from airssys_actors.engine.labels import label
 from airssys_actors.engine.limits import InstanceLimits
-from airssys_actors.engine.linker import HostDefinition, Program, label
 from airssys_actors.engine.preparation import Preparation, PreparedCall
+from airssys_actors.engine.program import HostDefinition, Program
 from airssys_actors.engine.runtime import Runtime
 from airssys_actors.engine.spares import Spares
 from airssys_actors.engine.trap_signals import require_traps_caught

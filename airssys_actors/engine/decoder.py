@@ -12,10 +12,10 @@ from typing import Final
 
 from airssys_actors.engine.binary import Reader, check_is_component
 from airssys_actors.engine.decode_canonicals import CanonicalReader
+from airssys_actors.engine.decode_imports import HostImports
 from airssys_actors.engine.decode_scope import (
     COMPONENT_SORTS,
     CORE_SORTS,
-    Described,
     Entity,
     InstanceTypeRecipe,
     InstanceValue,
@@ -40,7 +40,7 @@ from airssys_actors.engine.plan import (
     Plan,
     Step,
 )
-from airssys_actors.engine.types import FuncType, ResourceType, ValType
+from airssys_actors.engine.types import ResourceType
 
 __all__ = ("decode",)
 
@@ -76,6 +76,7 @@ class _Decoder:
         self._meter = Meter()
         self._types = TypeReader(data, self._meter, self._alias)
         self._canonicals = CanonicalReader(self._plan, self._types)
+        self._imports = HostImports(self._plan, self._types, self._new_module)
         self._modules: dict[tuple[int, int], ModuleRef] = {}
 
     def run(self) -> Plan:
@@ -330,7 +331,7 @@ class _Decoder:
         taken.add(name)
         declared = self._types.described(reader, scope)
         if arguments is None:
-            scope.add(self._from_host(reader, declared.sort, declared.type, name))
+            scope.add(self._imports.from_host(reader, declared.sort, declared.type, name))
             return
         entity = arguments.get(name)
         if entity is None:
@@ -351,55 +352,6 @@ class _Decoder:
                 raise reader.invalid(f"{name[:80]!r} lacks the {its_sort} {export[:80]!r} that it is declared to have")
             seen[export] = inner
         return InstanceValue(seen)
-
-    def _from_host(self, reader: Reader, sort: str, type_: TypeEntry | None, name: str) -> Entity:
-        """Note an import of the outermost component, and make what stands for it."""
-        match type_:
-            case InstanceTypeRecipe() if sort == "instance":
-                self._plan.imported_instances.append(name)
-                exports = self._types.instance_of(reader, type_, name)
-                self._note_imports(reader, name, exports)
-                return InstanceValue(exports)
-            case FuncType() if sort == "func":
-                function = self._plan.imports[None, name] = ImportedFunc(type_, None, name)
-                return function
-            case None if sort == "type":
-                resource = self._plan.imports[None, name] = ResourceType(name, (None, name))
-                return resource
-            case None if sort == "core module":
-                return self._module_from_host(reader, None, name)
-            case None:
-                raise unsupported(f"the import of a {sort} ({name})")
-            case entry:
-                self._note_type(None, name, entry)
-                return entry  # a type that equals one that is known already
-
-    def _note_imports(self, reader: Reader, interface: str, exports: dict[str, Entity]) -> None:
-        """Note what an imported instance has to have. An instance in it is an interface of its own (``a/b``)."""
-        for export, entity in exports.items():
-            match entity:
-                case ImportedFunc():
-                    self._plan.imports[interface, export] = entity
-                case ResourceType() if entity.imported == (interface, export):
-                    self._plan.imports[interface, export] = entity
-                case InstanceValue():
-                    self._note_imports(reader, f"{interface}/{export}", entity.exports)
-                case Described("core module"):
-                    exports[export] = self._module_from_host(reader, interface, export)
-                case Described():
-                    raise unsupported(f"an imported instance with {sort_of(entity)} {export!r} in it ({interface})")
-                case _:
-                    self._note_type(interface, export, entity)
-
-    def _module_from_host(self, reader: Reader, interface: str | None, name: str) -> ModuleRef:
-        """Note the import of a core module: the component is valid, but whoever links it offers none."""
-        self._plan.imported_modules.append((interface, name))
-        return self._new_module(reader, b"")
-
-    def _note_type(self, interface: str | None, name: str, entity: Entity) -> None:
-        """Note a plain type, or a resource that came from another import: nothing to provide, but it must agree."""
-        if isinstance(entity, ValType | ResourceType):
-            self._plan.imported_types[interface, name] = entity
 
     def _export(self, reader: Reader, scope: Scope, exports: dict[str, Entity]) -> None:
         start = reader.offset

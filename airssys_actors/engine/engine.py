@@ -22,7 +22,8 @@ from airssys_actors.engine.component import Component
 from airssys_actors.engine.decoder import decode
 from airssys_actors.engine.engine_config import new_engine
 from airssys_actors.engine.host import HostInterface
-from airssys_actors.engine.linker import Program, link
+from airssys_actors.engine.linker import link
+from airssys_actors.engine.program import Program
 from airssys_actors.engine.runtime import Runtime
 from airssys_actors.errors import ComponentUnsupported, HostClosed
 

@@ -40,7 +40,6 @@ __all__ = (
     "future_delete",
     "future_poll",
     "instance_export",
-    "instance_new",
     "linker_clone",
     "linker_define_instance",
     "linker_define_unchecked",
@@ -106,7 +105,6 @@ linker_instantiate = _function("wasmtime_linker_instantiate", _P, _P, _P, _P, _P
 linker_define_unchecked = _function("wasmtime_linker_define_func_unchecked", _P, _P, _P, _N, _P, _N, _P, _P, _P, _P)
 linker_instantiate_async = _function("wasmtime_linker_instantiate_async", _P, _P, _P, _P, _P, _P, _P, quick=True)
 
-instance_new = _function("wasmtime_instance_new", _P, _P, _P, _P, _N, _P, _P)
 instance_export = _function("wasmtime_instance_export_get", c_bool, _P, _P, _P, _N, _P, quick=True)
 
 memory_data = _function("wasmtime_memory_data", _P, _P, _P, quick=True)

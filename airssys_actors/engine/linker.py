@@ -1,22 +1,23 @@
 """A plan and the host's interfaces -> a program: which modules to instantiate in which order, with what.
 
-Nothing here depends on a store, and nothing here runs guest code. Every definition (a host callback, an export of a
-step) gets a position in one flat array of externs; a step's imports are positions, so making an instance is copying.
+Nothing here depends on a store, and nothing here runs guest code. Between the plan's own steps stand those of the glue
+modules, each before the first step that imports from it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from functools import partial
+from typing import Any
 
-from airssys_actors.engine.abi.functions import ExportCode, Side, export_code, host_code
+from airssys_actors.engine.abi.functions import Side, export_code, host_code
 from airssys_actors.engine.abi.fused import fused_code
 from airssys_actors.engine.abi.layout import CoreType, signature
 from airssys_actors.engine.abi.remembered import forget
 from airssys_actors.engine.abi.rules import bad_case, bad_char
 from airssys_actors.engine.border import Border
 from airssys_actors.engine.callbacks import (
+    Callback,
     arguments,
     cannot_enter,
     lift_result,
@@ -30,7 +31,8 @@ from airssys_actors.engine.callbacks import (
 )
 from airssys_actors.engine.core_module import CoreModule, read_core_module
 from airssys_actors.engine.glue import GlueModule
-from airssys_actors.engine.host import Dropped, HostInterface
+from airssys_actors.engine.host import HostInterface
+from airssys_actors.engine.labels import Key, label_modules
 from airssys_actors.engine.offer import Offer
 from airssys_actors.engine.plain_call import FLAG_MODULE, is_plain, plain_call
 from airssys_actors.engine.plan import (
@@ -44,75 +46,16 @@ from airssys_actors.engine.plan import (
     Plan,
     ResourceBuiltin,
 )
-from airssys_actors.engine.relabel import relabel
-from airssys_actors.engine.types import FuncType, ResourceType
+from airssys_actors.engine.program import HostDefinition, LinkedExport, LinkedStep, Program
+from airssys_actors.engine.types import ResourceType
 from airssys_actors.errors import ComponentUnsupported, GuestTrap
 
-__all__ = ("HostDefinition", "LinkedExport", "LinkedStep", "Program", "label", "link")
+__all__ = ("link",)
 
 _MOST_MEMORIES = 8
 _MOST_WEIGHT = 200_000
-_MOST_IMPORTS = 5_000  # of one module, and exports that are wanted: wasmtime goes through them without a pause
-_MOST_CODE_BYTES = 256 << 20
+_MOST_IMPORTS = 5_000  # of one module: wasmtime finds them without a pause
 _MOST_PARTS_REMEMBERED = 10_000  # CPython with WASI has 1,200
-
-_Key: TypeAlias = "tuple[Any, ...]"
-"""A definition: ("host", number), or ("step", runtime step, export name)."""
-
-
-@dataclass(frozen=True, slots=True)
-class HostDefinition:
-    """A core function that the host provides, for wasmtime's linker."""
-
-    params: tuple[CoreType, ...]
-    results: tuple[CoreType, ...]
-    callback: Callable[..., int]
-
-
-@dataclass(slots=True)
-class LinkedStep:
-    """Instantiate ``module``, whose imports are the definitions at the positions ``imports``.
-
-    ``exports``: the positions of its exports that are needed, and what they are called. ``provides``: other steps
-    import some.
-    """
-
-    module: int
-    imports: list[int]
-    starts: bool
-    exports: dict[int, bytes] = field(default_factory=dict)
-    provides: bool = False
-
-
-@dataclass(slots=True)
-class LinkedExport:
-    """``position`` is the core function, or the glue around it, which ``params`` and ``results`` describe."""
-
-    name: str
-    type: FuncType
-    code: ExportCode
-    position: int
-    params: tuple[CoreType, ...]
-    results: tuple[CoreType, ...]
-
-
-@dataclass(slots=True)
-class Program:
-    """All that is known of a component before it has an instance."""
-
-    modules: list[bytes]
-    steps: list[LinkedStep]
-    definitions: list[tuple[HostDefinition, int]]
-    """Each host definition with its position."""
-    externs: int
-    memories: list[int]
-    exports: dict[str, LinkedExport]
-    dropped: dict[ResourceType, Dropped]
-    """For the host's resources: who is told when the guest gives one up."""
-    destructors: dict[ResourceType, int]
-    """For the guest's resources that have one: its position."""
-    places: int
-    """Component instances with handles of their own."""
 
 
 def link(plan: Plan, interfaces: Iterable[HostInterface], border: Border) -> Program:
@@ -134,10 +77,10 @@ class _Linker:
         self._modules = list(plan.modules)
         self._steps: list[LinkedStep] = []
         self._runtime_step: dict[int, int] = {}
-        self._positions: dict[_Key, int] = {}
+        self._positions: dict[Key, int] = {}
         self._definitions: list[HostDefinition] = []
-        self._made: dict[int, _Key] = {}
-        self._shared: dict[Hashable, _Key] = {}
+        self._made: dict[int, Key] = {}
+        self._shared: dict[Hashable, Key] = {}
         self._memories: list[int] = []
         self._exports: dict[str, LinkedExport] = {}
         self._dropped = {
@@ -173,15 +116,13 @@ class _Linker:
                 )
             )
         self._lift(list(_functions(self._plan.exports)))
-        modules_made = self._relabel()
         definitions = [
             (definition, self._positions["host", number]) for number, definition in enumerate(self._definitions)
         ]
         return Program(
-            modules_made,
+            label_modules(self._modules, self._steps, list(self._positions)),
             self._steps,
             definitions,
-            len(self._positions),
             self._memories,
             self._exports,
             self._dropped,
@@ -198,14 +139,14 @@ class _Linker:
         definition: CoreDef = instance[name]
         return definition
 
-    def _key(self, definition: CoreDef) -> _Key:
+    def _key(self, definition: CoreDef) -> Key:
         if isinstance(definition, CoreExport):
             return ("step", self._runtime_step[definition.step], definition.name)
         if id(definition) not in self._made:
             self._make([definition])
         return self._made[id(definition)]
 
-    def _position(self, key: _Key) -> int:
+    def _position(self, key: Key) -> int:
         return self._positions.setdefault(key, len(self._positions))
 
     def _memory(self, options: Options) -> int:
@@ -219,31 +160,35 @@ class _Linker:
             self._memories.append(position)
         return self._memories.index(position)
 
-    def _define(self, params: Sequence[CoreType], results: Sequence[CoreType], callback: Callable[..., int]) -> _Key:
+    def _define(self, params: Sequence[CoreType], results: Sequence[CoreType], callback: Callable[..., int]) -> Key:
         key = ("host", len(self._definitions))
         self._definitions.append(HostDefinition(tuple(params), tuple(results), callback))
         self._position(key)
         return key
 
-    def _resume(self, results: tuple[CoreType, ...]) -> _Key:
-        shared = ("resume", results)
-        if shared not in self._shared:
-            self._shared[shared] = self._define(("i32", "i32"), ("i32", "i32", *results), resume(self._border))
-        return self._shared[shared]
+    def _define_once(
+        self, what: Hashable, params: Sequence[CoreType], results: Sequence[CoreType], make: Callable[[], Callback]
+    ) -> Key:
+        """Define what all glue of this component can share, when it is first asked for."""
+        if what not in self._shared:
+            self._shared[what] = self._define(params, results, make())
+        return self._shared[what]
 
-    def _lock(self) -> _Key:
-        shared = ("lock",)
-        if shared not in self._shared:
-            self._shared[shared] = self._define(("i32",), (), lock(self._border))
-        return self._shared[shared]
+    def _arguments(self, params: tuple[CoreType, ...]) -> Key:
+        make = partial(arguments, self._border)
+        return self._define_once(("arguments", params), ("i32", "i32"), ("i32", "i32", *params), make)
 
-    def _refusal(self, what: str, reason: Callable[[int], GuestTrap]) -> _Key:
-        shared = ("refusal", what)
-        if shared not in self._shared:
-            self._shared[shared] = self._define(("i32",), (), refusal(self._border, reason))
-        return self._shared[shared]
+    def _resume(self, results: tuple[CoreType, ...]) -> Key:
+        make = partial(resume, self._border)
+        return self._define_once(("resume", results), ("i32", "i32"), ("i32", "i32", *results), make)
 
-    def _add_flag(self) -> _Key:
+    def _lock(self) -> Key:
+        return self._define_once("lock", ("i32",), (), partial(lock, self._border))
+
+    def _refusal(self, what: str, reason: Callable[[int], GuestTrap]) -> Key:
+        return self._define_once(("refusal", what), ("i32",), (), partial(refusal, self._border, reason))
+
+    def _add_flag(self) -> Key:
         """Append the step that makes the flag of ``plain_call``."""
         self._modules.append(FLAG_MODULE)
         self._steps.append(LinkedStep(len(self._modules) - 1, [], False))
@@ -389,60 +334,6 @@ class _Linker:
             step = self._add_glue(glue)
             for export, number in glued:
                 export.position = self._position(("step", step, str(number)))
-
-    def _arguments(self, params: tuple[CoreType, ...]) -> _Key:
-        shared = ("arguments", params)
-        if shared not in self._shared:
-            self._shared[shared] = self._define(("i32", "i32"), ("i32", "i32", *params), arguments(self._border))
-        return self._shared[shared]
-
-    def _relabel(self) -> list[bytes]:
-        """The modules as they are compiled: an import is called after the step it comes from, and its number there.
-
-        A module that is instantiated twice with different imports becomes two, and one that never is becomes none.
-        """
-        keys = list(self._positions)
-        needed: list[dict[str, bytes]] = [{} for _ in self._steps]
-        for key in keys:
-            if key[0] == "step":
-                needed[key[1]][key[2]] = b""
-        for exports in needed:  # numbered by name, so that what is alike stays alike
-            exports.update((name, label(number)) for number, name in enumerate(sorted(exports)))
-        if max(map(len, needed), default=0) > _MOST_IMPORTS:
-            raise ComponentUnsupported(f"a core module of which more than {_MOST_IMPORTS} exports are wanted")
-        modules: dict[bytes, int] = {}
-        known: dict[Hashable, int] = {}
-        size = 0
-        for step, exports in zip(self._steps, needed, strict=True):
-            imports: list[tuple[bytes, bytes]] = []
-            for key in (keys[position] for position in step.imports):
-                if key[0] == "step":
-                    self._steps[key[1]].provides = True
-                    imports.append((label(key[1]), needed[key[1]][key[2]]))
-                else:
-                    imports.append((b"", label(key[1])))
-            wanted = (step.module, tuple(imports), tuple(exports.items()))
-            if wanted in known:
-                step.module = known[wanted]
-                continue
-            code = relabel(self._modules[step.module], imports, exports)
-            if code not in modules:
-                size += len(code)
-                if size > _MOST_CODE_BYTES:
-                    raise ComponentUnsupported(
-                        f"core modules of more than {_MOST_CODE_BYTES >> 20} MiB, each counted as often as it is "
-                        "instantiated with other imports"
-                    )
-            step.module = known[wanted] = modules.setdefault(code, len(modules))
-        for position, key in enumerate(keys):
-            if key[0] == "step":
-                self._steps[key[1]].exports[position] = needed[key[1]][key[2]]
-        return list(modules)
-
-
-def label(number: int) -> bytes:
-    """How a step, one of its exports or one of the host's definitions is called, by its number."""
-    return str(number).encode()
 
 
 def _lowered(plan: Plan) -> Iterable[Lowered]:

@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from airssys_actors.engine import ffi
 from airssys_actors.engine.abi.layout import CoreType
-from airssys_actors.engine.linker import Program, label
+from airssys_actors.engine.labels import label
+from airssys_actors.engine.program import Program
 
 __all__ = ("Place", "Preparation", "PreparedCall", "PreparedStep")
 

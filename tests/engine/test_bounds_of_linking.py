@@ -10,7 +10,8 @@ from airssys_actors.engine.abi.remembered import forget
 from airssys_actors.engine.border import Border
 from airssys_actors.engine.decoder import decode
 from airssys_actors.engine.handles import BorrowScope, HandleTable
-from airssys_actors.engine.linker import Program, link
+from airssys_actors.engine.linker import link
+from airssys_actors.engine.program import Program
 from airssys_actors.engine.types import FuncType, Primitive, ResourceType
 from airssys_actors.errors import ComponentInvalid, ComponentUnsupported, GuestTrap, LimitExceeded
 

@@ -30,11 +30,8 @@ class Store:
         self.context = ffi.store_context(self.store)
         ffi.set_epoch_deadline(self.context, 1 << 60)
         self.out = (c_void_p * 2)()
-        imports = (c_ubyte * ffi.EXTERN_SIZE)()
-        count = 0
+        self.linker = ffi.linker_new(self.engine_at)
         if callback is not None:
-            count = 1
-            self.linker = ffi.linker_new(self.engine_at)
             self.kind = FuncType([ValType.i32()], [ValType.i32()])
             self.callback = ffi.UNCHECKED_CALLBACK(callback)
             assert not ffi.linker_define_unchecked(
@@ -48,17 +45,10 @@ class Store:
                 None,
                 None,
             )
-            assert ffi.linker_get(self.linker, self.context, b"", 0, b"f", 1, addressof(imports))
         self.instance = ffi.InstanceHandle()
         trap = c_void_p()
-        error = ffi.instance_new(
-            self.context,
-            ffi.address_of(self.module.ptr()),
-            addressof(imports),
-            count,
-            addressof(self.instance),
-            addressof(trap),
-        )
+        module = ffi.address_of(self.module.ptr())
+        error = ffi.linker_instantiate(self.linker, self.context, module, addressof(self.instance), addressof(trap))
         assert not error
         assert not trap.value
         ffi.epoch_yields(self.context, 1)
@@ -409,11 +399,9 @@ def test_one_linker_serves_many_stores(stores: Stores) -> None:
         store = ffi.store_new(first.engine_at, None, None)
         context = ffi.store_context(store)
         ffi.set_epoch_deadline(context, 1 << 60)
-        extern = (c_ubyte * ffi.EXTERN_SIZE)()
-        assert ffi.linker_get(first.linker, context, b"", 0, b"f", 1, addressof(extern))
-        handle, trap = ffi.InstanceHandle(), c_void_p()
+        extern, handle, trap = (c_ubyte * ffi.EXTERN_SIZE)(), ffi.InstanceHandle(), c_void_p()
         module = ffi.address_of(first.module.ptr())
-        assert not ffi.instance_new(context, module, addressof(extern), 1, addressof(handle), addressof(trap))
+        assert not ffi.linker_instantiate(first.linker, context, module, addressof(handle), addressof(trap))
         ffi.epoch_yields(context, 1)
         ffi.set_epoch_deadline(context, 1)
         assert ffi.instance_export(context, addressof(handle), b"f", 1, addressof(extern))
@@ -422,6 +410,35 @@ def test_one_linker_serves_many_stores(stores: Stores) -> None:
         _end(ffi.call_async(context, at, None, 0, addressof(value), 1, addressof(out), addressof(out) + 8))
         ffi.store_delete(store)
     assert calls == [3, 3, 3]
+
+
+def test_what_a_clone_of_a_linker_is_told_stays_with_it_and_lives_on_in_the_store(stores: Stores) -> None:
+    """Each instance is linked by a clone of its own, which is deleted when the instance is made."""
+    text = """(module (import "0" "f" (func $f (result i32)))
+      (func (export "g") (result i32) (i32.add (call $f) (i32.const 1))))"""
+    first = stores('(module (func (export "f") (result i32) (i32.const 41)))')
+    module = Module(first.engine, bytes(wat2wasm(text)))
+    at = ffi.address_of(module.ptr())
+    store = ffi.store_new(first.engine_at, None, None)
+    context = ffi.store_context(store)
+    ffi.set_epoch_deadline(context, 1 << 60)
+    clone, trap = ffi.linker_clone(first.linker), c_void_p()
+    one, other, extern = ffi.InstanceHandle(), ffi.InstanceHandle(), (c_ubyte * ffi.EXTERN_SIZE)()
+    inner = ffi.address_of(first.module.ptr())
+    assert not ffi.linker_instantiate(clone, context, inner, addressof(one), addressof(trap))
+    assert not ffi.linker_define_instance(clone, context, b"0", 1, addressof(one))
+    assert not ffi.linker_instantiate(clone, context, at, addressof(other), addressof(trap))
+    error = ffi.linker_instantiate(first.linker, context, at, addressof(other), addressof(trap))
+    assert "unknown import" in take_error(error)
+    ffi.linker_delete(clone)
+    ffi.epoch_yields(context, 1)
+    ffi.set_epoch_deadline(context, 1)
+    assert ffi.instance_export(context, addressof(other), b"g", 1, addressof(extern))
+    value, out = (c_ubyte * ffi.VAL_SIZE)(), (c_void_p * 2)()
+    function = addressof(extern) + ffi.EXTERN_OF
+    _end(ffi.call_async(context, function, None, 0, addressof(value), 1, addressof(out), addressof(out) + 8))
+    assert int.from_bytes(bytes(value[ffi.VAL_OF : ffi.VAL_OF + 4]), "little") == 42
+    ffi.store_delete(store)
 
 
 def test_machine_code_is_copied_when_it_is_loaded(stores: Stores) -> None:
@@ -447,7 +464,7 @@ def test_a_store_that_yields_makes_no_instance_but_on_a_fiber(stores: Stores) ->
     store = stores('(module (func (export "f") (result i32) (i32.const 77)))')
     trap = c_void_p()
     module = ffi.address_of(store.module.ptr())
-    error = ffi.instance_new(store.context, module, None, 0, addressof(store.instance), addressof(trap))
+    error = ffi.linker_instantiate(store.linker, store.context, module, addressof(store.instance), addressof(trap))
     assert "async" in take_error(error)
     assert not trap
 

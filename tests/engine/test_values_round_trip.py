@@ -8,36 +8,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from both import load_here, new_runtime
 from component_text import fits_in_values, through_memory, through_values
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from value_strategies import same, types, values
-from wasmtime import Module, wat2wasm
+from wasmtime import wat2wasm
 
-from airssys_actors.engine import ffi
-from airssys_actors.engine.component import Component
 from airssys_actors.engine.decoder import decode
 from airssys_actors.engine.engine import Engine
-from airssys_actors.engine.engine_config import new_engine
 from airssys_actors.engine.host import HostFunction, HostInterface
-from airssys_actors.engine.linker import link
 from airssys_actors.engine.plan import ImportedFunc
-from airssys_actors.engine.runtime import Runtime
 from airssys_actors.engine.types import ValType
 
 _ENCODINGS = ("utf8", "utf16", "latin1+utf16")
-_ENGINE = new_engine()
-
-
-def _component(text: str, runtime: Runtime, *interfaces: HostInterface) -> Component:
-    """Load without the compile child: these tests make hundreds of components."""
-    program = link(decode(bytes(wat2wasm(text))), interfaces, runtime.border)
-    return Component(_ENGINE, runtime, program, [bytes(Module(_ENGINE, each).serialize()) for each in program.modules])
 
 
 async def _round_trip(kind: ValType, encoding: str, samples: list[Any]) -> None:
-    runtime = Runtime(ffi.address_of(_ENGINE.ptr()))
-    instance = await _component(through_memory(kind, encoding), runtime).instantiate(None)
+    runtime = new_runtime()
+    instance = await load_here(bytes(wat2wasm(through_memory(kind, encoding))), runtime).instantiate(None)
     for sample in samples:
         came, tag = await instance.call("echo", sample, 7, *range(16))
         assert same(came, sample)
@@ -55,7 +44,9 @@ async def _round_trip(kind: ValType, encoding: str, samples: list[Any]) -> None:
 
         for function in (HostFunction(host), HostFunction(host_later, waits=True)):
             interface = HostInterface("", functions={"host": function})
-            instance = await _component(through_values(kind, encoding), runtime, interface).instantiate(None)
+            instance = await load_here(bytes(wat2wasm(through_values(kind, encoding))), runtime, interface).instantiate(
+                None
+            )
             for sample in samples:
                 assert same(await instance.call("pass", sample), sample)
                 assert same(seen.pop(), sample)

@@ -12,6 +12,7 @@ from reprlib import Repr
 from typing import Any
 
 from airssys_actors.engine.abi.layout import SCALARS, fields_of
+from airssys_actors.engine.abi.rules import F32_END
 from airssys_actors.engine.types import (
     Borrow,
     Enum,
@@ -33,8 +34,6 @@ __all__ = ("MISFITS", "misfit")
 
 MISFITS = (TypeError, ValueError, LookupError, AttributeError, OverflowError, struct.error)
 """What writing a value that does not fit may raise."""
-
-_F32_END = 2.0**128 - 2.0**103  # from here on a float is nearer to 2**128 than to the largest f32
 
 _MOST_LISTED = 12
 
@@ -113,7 +112,7 @@ def _primitive(name: str, value: Any) -> _Found | None:
         if not hasattr(value, "__float__") and not hasattr(value, "__index__"):
             return _is_not(value, name)
         number = float(value)
-        fits = name == "f64" or number != number or abs(number) < _F32_END or abs(number) == float("inf")
+        fits = name == "f64" or number != number or abs(number) < F32_END or abs(number) == float("inf")
     else:
         low, high = SCALARS[name].low, SCALARS[name].high
         if not hasattr(value, "__index__"):

@@ -218,14 +218,17 @@ async def test_a_parent_calls_its_child_and_the_child_its_parent(both: Make) -> 
         await (await component.fresh()).call("f", 1_000_000)
 
 
-async def test_a_component_cannot_enter_itself_through_its_own_export(both: Make) -> None:
+@pytest.mark.parametrize(("core", "typed", "value"), [("(result i32)", "(result u32)", "(i32.const 9)"), ("", "", "")])
+async def test_a_component_cannot_enter_itself_through_its_own_export(
+    both: Make, core: str, typed: str, value: str
+) -> None:
     text = f"""(component
-      {_core('(func (export "f") (result i32) (i32.const 9))', "$p")}
-      (func $f (result u32) (canon lift (core func $p "f")))
+      {_core(f'(func (export "f") {core} {value})', "$p")}
+      (func $f {typed} (canon lift (core func $p "f")))
       (core func $f' (canon lower (func $f)))
-      (core module $m (import "" "f" (func $f (result i32))) (func (export "go") (result i32) (call $f)))
+      (core module $m (import "" "f" (func $f {core})) (func (export "go") {core} (call $f)))
       (core instance $i (instantiate $m (with "" (instance (export "f" (func $f'))))))
-      (func (export "go") (result u32) (canon lift (core func $i "go"))))"""
+      (func (export "go") {typed} (canon lift (core func $i "go"))))"""
     with pytest.raises(GuestTrap, match="cannot enter component instance"):
         await both(text).call("go")
 
