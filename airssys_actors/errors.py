@@ -153,6 +153,7 @@ class ValueMisfit(AirssysError, ValueError):
 
     @property
     def is_argument(self) -> bool:
+        """Whether it was an argument of a call, and not a host function's result."""
         return self.what != "result"
 
 

@@ -68,6 +68,7 @@ class CanonicalReader:
         return options
 
     def read(self, reader: Reader, scope: Scope) -> None:
+        """Read one canonical definition into ``scope``."""
         place = self.place(reader, scope)
         start = reader.offset
         code = reader.byte()

@@ -64,6 +64,7 @@ class GlueModule:
 
     @property
     def is_empty(self) -> bool:
+        """Whether no function was added."""
         return not self._functions
 
     @property
@@ -206,6 +207,7 @@ class GlueModule:
         return self._types.setdefault(encoded, len(self._types))
 
     def call(self, key: Hashable, shape: Shape) -> bytes:
+        """The code that calls ``key``, which is imported when it is first called."""
         position = self._imported.setdefault((key, self._type(shape)), len(self._imported))
         return b"\x10" + encode_u32(position)
 
@@ -253,6 +255,7 @@ class GlueModule:
         local_types: Sequence[CoreType],
         code: Sequence[bytes | int],
     ) -> int:
+        """Add a function; its number among the exports."""
         self._functions.append((self._type((params, results)), local_types, code))
         return len(self._functions) - 1
 

@@ -87,6 +87,7 @@ class HandleTable:
         return ((entry[1], entry[2]) for entry in self._entries if entry is not None and entry[0])
 
     def clear(self) -> None:
+        """Forget every handle: the instance ends."""
         self._entries = [None]
         self._free.clear()
         self._lent.clear()
@@ -149,23 +150,28 @@ class HandleTable:
         return owned, thing
 
     def thing(self, index: int, resource: ResourceType) -> Any:
+        """What a handle stands for, owned or borrowed."""
         return self._entry(index, resource)[1]
 
     # -- towards the host
 
     def lift_own(self, index: int, resource: ResourceType) -> Any:
+        """``take``, for the host."""
         thing = self.take(index, resource)
         return thing if resource.place is None else GuestResource(resource, thing, self.key)
 
     def lift_borrow(self, index: int, resource: ResourceType) -> Any:
+        """The thing of a handle, for the host as long as its function runs."""
         thing = self._entry(index, resource)[1]
         return thing if resource.place is None else GuestResource(resource, thing, None)
 
     def lift_lent(self, index: int, resource: ResourceType, scope: BorrowScope) -> Any:
+        """``lend``, for the host."""
         thing = self.lend(index, resource, scope)
         return thing if resource.place is None else GuestResource(resource, thing, None)
 
     def lower_own(self, thing: Any, resource: ResourceType) -> int:
+        """``own`` of what the host gives."""
         if resource.place is None:
             return self._add((True, thing, resource, None))
         index = self._add((True, self.rep_of(thing, resource), resource, None))

@@ -76,6 +76,7 @@ class Preparation:
     def call(
         self, name: str, position: int, params: tuple[CoreType, ...], results: tuple[CoreType, ...]
     ) -> PreparedCall:
+        """Prepare the call of the core function at ``position``."""
         template = bytearray(ffi.EXTERN_SIZE + ffi.VAL_SIZE * (len(params) + len(results) + 1))
         for number, kind in enumerate((*params, *results)):
             template[ffi.EXTERN_SIZE + number * ffi.VAL_SIZE] = ffi.KIND_CODES[kind]

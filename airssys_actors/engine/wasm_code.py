@@ -65,14 +65,17 @@ def constant(number: int) -> bytes:
 
 
 def get(local: int) -> bytes:
+    """``local.get``."""
     return b"\x20" + encode_u32(local)
 
 
 def set_local(local: int) -> bytes:
+    """``local.set``."""
     return b"\x21" + encode_u32(local)
 
 
 def get_all(positions: range) -> list[bytes]:
+    """``local.get`` of each."""
     return [get(position) for position in positions]
 
 
@@ -82,22 +85,27 @@ def set_all(first: int, kinds: Sequence[CoreType]) -> bytes:
 
 
 def global_get(number: int) -> bytes:
+    """``global.get``."""
     return b"\x23" + encode_u32(number)
 
 
 def global_set(number: int) -> bytes:
+    """``global.set``."""
     return b"\x24" + encode_u32(number)
 
 
 def branch(depth: int, conditional: bool = False) -> bytes:
+    """``br``, or ``br_if``."""
     return (b"\x0d" if conditional else b"\x0c") + encode_u32(depth)
 
 
 def vector(items: Sequence[bytes]) -> bytes:
+    """A vector: how many, then each."""
     return encode_u32(len(items)) + b"".join(items)
 
 
 def section(number: int, items: Sequence[bytes]) -> bytes:
+    """A section that is a vector."""
     body = vector(items)
     return bytes([number]) + encode_u32(len(body)) + body
 

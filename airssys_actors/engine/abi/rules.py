@@ -47,22 +47,27 @@ PACKERS["u_II"], PACKERS["p_II"] = struct.Struct("<II").unpack_from, struct.Stru
 
 
 def unaligned(pointer: int) -> GuestTrap:
+    """The trap of a pointer that is not a multiple of what it points to."""
     return GuestTrap(f"unaligned pointer {pointer:#x}")
 
 
 def bad_case(discriminant: int) -> GuestTrap:
+    """The trap of a discriminant without a case."""
     return GuestTrap(f"invalid variant discriminant {discriminant}")
 
 
 def bad_text(broken: UnicodeDecodeError) -> GuestTrap:
+    """The trap of bytes that are no text in the guest's encoding."""
     return GuestTrap(f"invalid {broken.encoding} in a string: {broken.reason} at byte {broken.start}")
 
 
 def out_of_range(value: object, kind: str) -> ValueError:
+    """The error of a host's value that its type does not have."""
     return ValueError(f"{value!r} is not a {kind}")
 
 
 def bad_char(code: int) -> GuestTrap:
+    """The trap of a number that is no Unicode scalar value."""
     return GuestTrap(f"invalid char {code:#x}")
 
 
@@ -74,6 +79,7 @@ def to_char(code: int) -> str:
 
 
 def char_code(char: str) -> int:
+    """A ``char`` of the host's as its code. Raises ``ValueError`` for a surrogate."""
     code = ord(char)
     if 0xD800 <= code <= 0xDFFF or not isinstance(char, str):  # ``ord`` takes a byte, too
         raise out_of_range(char, "char")

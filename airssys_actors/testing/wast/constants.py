@@ -45,14 +45,20 @@ class _Tagged(msgspec.Struct, tag_field="type", frozen=True, forbid_unknown_fiel
 
 
 class Bool(_Tagged, tag="bool", frozen=True):
+    """A truth value."""
+
     value: bool
 
 
 class Char(_Tagged, tag="char", frozen=True):
+    """A character, as text."""
+
     value: str
 
 
 class String(_Tagged, tag="string", frozen=True):
+    """A text."""
+
     value: str
 
 
@@ -107,14 +113,20 @@ class F64(_Tagged, tag="f64", frozen=True):
 
 
 class List(_Tagged, tag="list", frozen=True):
+    """The elements of a list."""
+
     value: tuple[Const, ...]
 
 
 class TupleConst(_Tagged, tag="tuple", frozen=True):
+    """The elements of a tuple."""
+
     value: tuple[Const, ...]
 
 
 class Record(_Tagged, tag="record", frozen=True):
+    """The fields of a record, by name."""
+
     value: tuple[tuple[str, Const], ...]
 
 
@@ -126,14 +138,20 @@ class Pick(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class VariantConst(_Tagged, tag="variant", frozen=True):
+    """A variant."""
+
     value: Pick
 
 
 class EnumCase(_Tagged, tag="enum", frozen=True):
+    """A label of an enum."""
+
     value: str
 
 
 class OptionConst(_Tagged, tag="option", frozen=True):
+    """The payload of an option, if there is one."""
+
     value: Const | None
 
 
@@ -144,6 +162,8 @@ class ResultConst(_Tagged, tag="result", frozen=True):
 
 
 class FlagSet(_Tagged, tag="flags", frozen=True):
+    """The labels that are set."""
+
     value: tuple[str, ...]
 
 
@@ -162,6 +182,8 @@ class _I64(CoreNumber, tag="i64", frozen=True):
 
 
 class V128(_Tagged, tag="v128", frozen=True):
+    """A vector of core WebAssembly, which no component function takes or gives."""
+
     lane_type: str
     value: tuple[str, ...]
 

@@ -43,6 +43,7 @@ class Host:
         """False while instances are given up: what they still own then is not dropped by a guest."""
 
     def interfaces(self) -> tuple[HostInterface, ...]:
+        """What a component may import from the host."""
         functions = {
             "return-three": HostFunction(lambda _owner: 3),
             "return-hi": HostFunction(lambda _owner: "hi"),

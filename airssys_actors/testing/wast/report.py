@@ -11,6 +11,8 @@ __all__ = ("Finding", "ScriptReport", "Verdict", "summary")
 
 
 class Verdict(enum.Enum):
+    """How a directive ended."""
+
     PASSED = "passed"
     FAILED = "failed"
     REFUSED = "refused"
@@ -32,6 +34,7 @@ class ScriptReport(msgspec.Struct, frozen=True):
     findings: tuple[Finding, ...]
 
     def count(self, verdict: Verdict) -> int:
+        """How many directives ended so."""
         return sum(finding.verdict is verdict for finding in self.findings)
 
     def lines(self, *, notes: bool = True) -> Iterator[str]:

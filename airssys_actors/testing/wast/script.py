@@ -115,50 +115,72 @@ class Register(_Directive, tag="register", kw_only=True, frozen=True):
 
 
 class Perform(_Directive, tag="action", kw_only=True, frozen=True):
+    """Call a function, and expect nothing of it."""
+
     action: Action
 
 
 class AssertReturn(_Directive, tag="assert_return", kw_only=True, frozen=True):
+    """A call answers these values."""
+
     action: Action
     expected: tuple[Const, ...]
 
 
 class AssertTrap(_Directive, tag="assert_trap", kw_only=True, frozen=True):
+    """A call traps, for this reason."""
+
     action: Action
     text: str
 
 
 class AssertExhaustion(_Directive, tag="assert_exhaustion", kw_only=True, frozen=True):
+    """A call exhausts the stack."""
+
     action: Action
     text: str
 
 
 class AssertException(_Directive, tag="assert_exception", kw_only=True, frozen=True):
+    """A call ends with an exception of core WebAssembly."""
+
     action: Action
 
 
 class AssertSuspension(_Directive, tag="assert_suspension", kw_only=True, frozen=True):
+    """A call suspends without a handler."""
+
     action: Action
     text: str
 
 
 class AssertInvalid(OfFile, tag="assert_invalid", kw_only=True, frozen=True):
+    """A component does not validate, for this reason."""
+
     text: str
 
 
 class AssertMalformed(OfFile, tag="assert_malformed", kw_only=True, frozen=True):
+    """Text or bytes are no component, for this reason."""
+
     text: str
 
 
 class AssertInvalidCustom(OfFile, tag="assert_invalid_custom", kw_only=True, frozen=True):
+    """A custom section does not validate."""
+
     text: str
 
 
 class AssertMalformedCustom(OfFile, tag="assert_malformed_custom", kw_only=True, frozen=True):
+    """A custom section cannot be read."""
+
     text: str
 
 
 class AssertUnlinkable(OfFile, tag="assert_unlinkable", kw_only=True, frozen=True):
+    """What a component imports is not offered so."""
+
     text: str
 
 
@@ -169,12 +191,16 @@ class AssertUninstantiable(OfFile, tag="assert_uninstantiable", kw_only=True, fr
 
 
 class Thread(_Directive, tag="thread", kw_only=True, frozen=True):
+    """Run directives in a thread of their own."""
+
     name: str
     commands: tuple[msgspec.Raw, ...]
     shared_module: str | None = None
 
 
 class Wait(_Directive, tag="wait", kw_only=True, frozen=True):
+    """Wait for the end of a thread."""
+
     thread: str
 
 

@@ -32,6 +32,7 @@ class SharedCompiler(Compiler):
 
     @contextlib.asynccontextmanager
     async def session(self) -> AsyncIterator[CompileSession]:
+        """The session of the child that is kept; a new child when that one is worn out."""
         now = asyncio.get_running_loop().time()
         if self._kept is None or self._sessions == _MOST_COMPONENTS or now - self._since > _OLDEST_S:
             await self.aclose()
