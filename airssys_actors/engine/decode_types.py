@@ -49,8 +49,7 @@ __all__ = ("Declared", "TypeReader")
 # Types refer to each other by number, so a few bytes can describe one with more parts than there are atoms.
 # Python compiles what is generated for one function without letting another thread run: 0.1 ms for a part.
 _MOST_TYPE_PARTS = 2_000
-_MOST_PARTS_BETWEEN = 1_000  # four bodies are generated, and each of its strings may take a part of its own
-_BODIES_BETWEEN = 4
+_BODIES_BETWEEN = 4  # are generated for a call between components
 _LABELS_A_PART = 8  # of an enum or flags: they become a table
 _DEEPEST_TYPE = 100
 _MOST_FLAGS = 32  # the Component Model's own rule
@@ -264,11 +263,6 @@ class TypeReader:
     def charge_function(self, reader: Reader, function: FuncType, *, between: bool = False) -> None:
         """Meter the code that the linker will generate for one function of this type; ``between`` two components."""
         parts = self._function_parts[id(function)][1]
-        if between and parts > _MOST_PARTS_BETWEEN:
-            raise unsupported(
-                f"a call between components with a type of {parts} parts when written out; the most is "
-                f"{_MOST_PARTS_BETWEEN}"
-            )
         self._meter.charge_parts(reader, _BODIES_BETWEEN * parts if between else parts)
 
     # -- definitions

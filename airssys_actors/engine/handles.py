@@ -180,8 +180,10 @@ class HandleTable:
 
     def give(self, thing: Any, resource: ResourceType, scope: BorrowScope) -> int:
         """``lower_own`` for an argument of the call of ``scope``, which may be undone."""
-        if resource.place is not None and any(lent is thing for _, _, lent in scope.given):
-            raise ValueError(f"{thing!r} is lent to the call that it is given away to")
+        if resource.place is not None:
+            self.rep_of(thing, resource)
+            if any(lent is thing for _, _, lent in scope.given):
+                raise ValueError(f"{thing!r} is lent to the call that it is given away to")
         index = self.lower_own(thing, resource)
         scope.given.append((self, index, thing))
         return index

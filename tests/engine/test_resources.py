@@ -13,7 +13,7 @@ from airssys_actors.engine.host import HostFunction, HostInterface
 from airssys_actors.engine.instance import Instance
 from airssys_actors.engine.limits import InstanceLimits
 from airssys_actors.engine.values import GuestResource
-from airssys_actors.errors import GuestTrap, InstanceConsumed, LimitExceeded
+from airssys_actors.errors import GuestTrap, InstanceConsumed, LimitExceeded, ValueMisfit
 
 _COUNTERS = "test:resources/counters@1.0.0#"
 _USES = "test:resources/uses@1.0.0#"
@@ -105,6 +105,16 @@ async def test_handles_that_were_handed_over_are_taken_back_when_a_later_argumen
     two = await instance.call(f"{_COUNTERS}[constructor]counter", 2)
     merged = await instance.call(f"{_COUNTERS}merge", one, two)
     assert await instance.call(f"{_COUNTERS}peek", merged) == 3
+
+
+async def test_a_resource_given_twice_in_one_list_is_named_though_the_guest_had_begun_to_allocate(
+    engine: Engine, guest: Callable[[str], Path], world: World
+) -> None:
+    instance = await _instance(engine, guest, world)
+    one = await instance.call(f"{_COUNTERS}[constructor]counter", 1)
+    await instance.call(f"{_COUNTERS}merge", one, await instance.call(f"{_COUNTERS}[constructor]counter", 2))
+    with pytest.raises(ValueMisfit, match=r"parameter counters: .*given away"):
+        await instance.call(f"{_COUNTERS}sum", [one])
 
 
 async def test_a_resource_that_was_given_away_or_dropped_cannot_be_used_again(

@@ -71,11 +71,9 @@ def fused_code(kind: FuncType, caller: Side, callee: Side) -> FusedCode:
     lower_result(finished, kind, outer)
 
     write = ", ".join(["cur", "S" if generates else "W", "scope", *names])
-    source = (
+    begin = (
         "def bind(border):\n"
         "    views = border.views\n"
-        f"    def write({write}):\n{written.text(8)}"
-        f"    def finish(cur, W, ret, result):\n{finished.text(8)}"
         "    def begin(_env, _caller, raw, _count):\n"
         "        try:\n"
         "            cur = border.current\n"
@@ -86,14 +84,16 @@ def fused_code(kind: FuncType, caller: Side, callee: Side) -> FusedCode:
         "            cur.scopes.append(scope)\n"
     )
     if generates:
-        source += (
+        begin += (
             f"            S = cur.scratch_for({len(inner.params)})\n"
             f"            border.drive_arguments(cur, W, write({write}), None)\n"
         )
     else:
-        source += f"            write({write})\n            cur.taken.clear(); W.u32[0] = 0\n"
-    source += FAILING
-    source += (
+        begin += f"            write({write})\n            cur.taken.clear(); W.u32[0] = 0\n"
+    begin += f"{FAILING}    return begin\n"
+    done = (
+        "def bind(border):\n"
+        "    views = border.views\n"
         "    def done(_env, _caller, raw, _count):\n"
         "        try:\n"
         "            cur = border.current\n"
@@ -102,12 +102,18 @@ def fused_code(kind: FuncType, caller: Side, callee: Side) -> FusedCode:
         "            cur.scopes.pop().end()\n"
     )
     if answers:
-        source += "            border.drive(cur, W, finish(cur, W, ret, result), None)\n"
+        done += "            border.drive(cur, W, finish(cur, W, ret, result), None)\n"
     else:
-        source += "            finish(cur, W, ret, result)\n            cur.taken.clear(); W.u32[0] = 0\n"
-    source += f"{FAILING}    return begin, done\n"
-    bind = compiled(source, constants)["bind"]
-    return FusedCode(outer, inner, generates, answers, bind, source)
+        done += "            finish(cur, W, ret, result)\n            cur.taken.clear(); W.u32[0] = 0\n"
+    done += f"{FAILING}    return done\n"
+    # Each by itself: Python's compiler lets no other thread run, and between them one may.
+    writing = f"def write({write}):\n{written.text(4)}"
+    constants["write"] = compiled(writing, constants)["write"]
+    finishing = f"def finish(cur, W, ret, result):\n{finished.text(4)}"
+    constants["finish"] = compiled(finishing, constants)["finish"]
+    binds = compiled(begin, constants)["bind"], compiled(done, constants)["bind"]
+    source = writing + finishing + begin + done
+    return FusedCode(outer, inner, generates, answers, lambda border: (binds[0](border), binds[1](border)), source)
 
 
 def _lifter(constants: Constants, side: Side) -> Lifter:

@@ -46,7 +46,8 @@ _Found = tuple[str, str]
 def misfit(failure: Exception, expected: Sequence[tuple[str, ValType]], values: Sequence[Any]) -> Exception:
     """The error to raise instead of ``failure``: the first value that does not fit is named, with the way to it.
 
-    ``expected``: (what it is, its type) of each value. Answers ``failure`` itself when all of them fit by their form.
+    ``expected``: (what it is, its type) of each value. Where all of them fit by their form, ``failure`` says what is
+    wrong (a resource that was given away, say); what is no ``ValueError`` is answered as it is.
     """
     for (what, kind), value in zip(expected, values, strict=True):
         try:
@@ -56,7 +57,9 @@ def misfit(failure: Exception, expected: Sequence[tuple[str, ValType]], values: 
         if found is not None:
             path, reason = found
             return ValueMisfit(what, f"{path}{reason}", failure)
-    return failure
+    if not isinstance(failure, ValueError):
+        return failure
+    return ValueMisfit(expected[0][0] if len(expected) == 1 else "a parameter", str(failure), failure)
 
 
 def _is_not(value: Any, what: str) -> _Found:

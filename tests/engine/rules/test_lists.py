@@ -305,9 +305,8 @@ async def test_a_fill_writes_into_the_guest_and_says_how_much(crossing: Make) ->
 @pytest.mark.parametrize("answer", [-1, 9, None, 2.0, True])
 async def test_a_fill_cannot_have_written_more_than_there_was_room_for(crossing: Make, answer: Any) -> None:
     instance, _ = await crossing("u8").component.alone()
-    with pytest.raises(GuestTrap) as caught:
+    with pytest.raises(ValueMisfit, match="parameter x: Fill answered"):
         await instance.call("store", Fill(8, lambda _window: answer))
-    assert "Fill answered" in str(caught.value.__cause__)
 
 
 @pytest.mark.parametrize("size", [-1, 1 << 32, 1.5])
