@@ -17,6 +17,8 @@ from pathlib import Path
 from border import border_component, border_instance, border_interface
 from airssys_actors.engine.engine import Engine
 
+# Not left as inherited: a shell begins its background jobs with interrupts ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 engine = Engine(Path("build/compile-cache"))
 
 async def never(_owner, _x):
@@ -127,7 +129,6 @@ print(tuple(engine.statistics()))
 
 def test_an_interrupt_without_asyncio_s_handler_is_raised_once_and_the_loop_can_go_on() -> None:
     ended = _run("""
-signal.signal(signal.SIGINT, signal.default_int_handler)
 loop = asyncio.new_event_loop()
 held, tasks = loop.run_until_complete(begin())
 for _ in range(10):
