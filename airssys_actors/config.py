@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
-from airssys_security.audit import AuditSink
+from airssys_security.audit.records import AuditSink
 from airssys_security.capabilities import CapabilitySet
 from airssys_security.limits import Ceilings
 from airssys_security.patterns.filesystem import normalise

@@ -17,14 +17,14 @@ from pathlib import Path
 from types import TracebackType
 
 import anyio
-from airssys_security.audit import AuditSink
-from airssys_security.audit_log import AuditLog
+from airssys_security.audit.log import AuditLog
+from airssys_security.audit.records import AuditSink
 from airssys_security.capabilities import CapabilitySet
 from airssys_security.checks import CapabilityService
 from airssys_security.errors import AuditUnavailable, ManifestInvalid, PackageInvalid, PatternInvalid
-from airssys_security.manifest_values import Manifest
+from airssys_security.manifest.package import Package, load_package
+from airssys_security.manifest.values import Manifest
 from airssys_security.never import never_list
-from airssys_security.package import Package, load_package
 from airssys_security.patterns.names import is_component_name
 from airssys_supervisors import BackoffSpec, ChildSpec, OneForOne, Restart, SupervisorSpec
 from anyio.abc import TaskGroup

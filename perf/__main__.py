@@ -13,7 +13,7 @@ from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
-from airssys_security.audit_log import AuditLog
+from airssys_security.audit.log import AuditLog
 from loguru import logger
 
 from examples.guests.build import build

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from airssys_security.audit_log import AuditLog
+from airssys_security.audit.log import AuditLog
 from airssys_security.capabilities import CapabilitySet
 from airssys_security.checks import CapabilityService
 from airssys_security.context import SecurityContext

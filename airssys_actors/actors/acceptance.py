@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import assert_never
 
 import msgspec
-from airssys_security.manifest_values import MessageRule
+from airssys_security.manifest.values import MessageRule
 
 from .message import Payload
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airssys_security.audit import AuditSink, CheckRecord, Record
+from airssys_security.audit.records import AuditSink, CheckRecord, Record
 
 __all__ = ("Tally",)
 

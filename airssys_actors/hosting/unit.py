@@ -13,7 +13,7 @@ from airssys_security.checks import CapabilityService
 from airssys_security.context import SecurityContext
 from airssys_security.decisions import Denied, Granted
 from airssys_security.errors import AuditUnavailable
-from airssys_security.manifest_values import Manifest
+from airssys_security.manifest.values import Manifest
 from airssys_security.requests import Request
 from airssys_supervisors import ChildState, ExitKind
 from loguru import logger

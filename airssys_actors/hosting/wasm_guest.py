@@ -10,7 +10,7 @@ from typing import Any
 from airssys_security.capabilities import CapabilitySet
 from airssys_security.checks import CapabilityService
 from airssys_security.context import SecurityContext
-from airssys_security.manifest_values import Manifest
+from airssys_security.manifest.values import Manifest
 
 from airssys_actors.actors.component_actor import GuestEnded
 from airssys_actors.actors.message import Message, Payload

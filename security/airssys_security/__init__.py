@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from airssys_security.audit import AuditSink as AuditSink
-from airssys_security.audit import MemorySink as MemorySink
+from airssys_security.audit.records import AuditSink as AuditSink
+from airssys_security.audit.records import MemorySink as MemorySink
 from airssys_security.capabilities import CapabilitySet as CapabilitySet
 from airssys_security.checks import CapabilityService as CapabilityService
 from airssys_security.checks import check_capability as check_capability

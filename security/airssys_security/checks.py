@@ -10,7 +10,7 @@ from __future__ import annotations
 from time import time_ns
 from typing import Final
 
-from airssys_security.audit import AuditSink, CheckRecord, EventRecord
+from airssys_security.audit.records import AuditSink, CheckRecord, EventRecord
 from airssys_security.capabilities import CapabilitySet
 from airssys_security.context import SecurityContext
 from airssys_security.decisions import _MINT, Decision, Denied, Granted, Layer

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
-from airssys_security.audit import MemorySink
+from airssys_security.audit.records import MemorySink
 from airssys_security.capabilities import CapabilitySet
 from airssys_security.checks import CapabilityService
 from airssys_security.context import SecurityContext
 from airssys_security.decisions import Denied, Granted, Layer
-from airssys_security.manifest_values import MessageRule
+from airssys_security.manifest.values import MessageRule
 from airssys_security.requests import Request
 
 from airssys_actors.actors.acceptance import MessageRules

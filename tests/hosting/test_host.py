@@ -16,7 +16,7 @@ from typing import Any
 import anyio
 import pytest
 import uvloop
-from airssys_security.audit import MemorySink
+from airssys_security.audit.records import MemorySink
 from airssys_security.capabilities import CapabilitySet
 from loguru import logger
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from airssys_security.audit import MemorySink
+from airssys_security.audit.records import MemorySink
 
 from airssys_actors import ConfigInvalid, HostConfig
 

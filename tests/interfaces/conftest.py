@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from airssys_security import CapabilityService, CapabilitySet, MemorySink, SecurityContext
-from airssys_security.audit import CheckRecord
+from airssys_security.audit.records import CheckRecord
 from airssys_security.limits import Limits, Quotas
 
 from airssys_actors.files import FilePool, FileSpace

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from airssys_security import CapabilityService, CapabilitySet, SecurityContext
-from airssys_security.audit_log import AuditLog
+from airssys_security.audit.log import AuditLog
 from airssys_security.errors import AuditUnavailable
 from airssys_security.requests import Request, read_file, send_to
 from hypothesis import HealthCheck, given, settings

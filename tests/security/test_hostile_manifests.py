@@ -9,10 +9,10 @@ from collections.abc import Sequence
 import pytest
 from airssys_security.errors import ManifestInvalid, Problem
 from airssys_security.limits import LIMITS, QUOTAS, Ceilings, Limits, Quotas
-from airssys_security.manifest import parse_manifest
-from airssys_security.manifest_values import Supervision
+from airssys_security.manifest.parse import parse_manifest
+from airssys_security.manifest.values import Supervision
 from airssys_security.patterns import names as name_patterns
-from airssys_security.toml_source import locate
+from airssys_security.toml.source import locate
 from hypothesis import assume, given
 from hypothesis import strategies as st
 

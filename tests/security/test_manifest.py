@@ -10,7 +10,8 @@ import pytest
 import tomli
 from airssys_security.errors import ManifestInvalid, PackageInvalid, PatternInvalid, Problem
 from airssys_security.limits import LIMITS, QUOTAS
-from airssys_security.manifest import (
+from airssys_security.manifest.package import load_package
+from airssys_security.manifest.parse import (
     MAX_MANIFEST_BYTES,
     Ceilings,
     Limits,
@@ -21,10 +22,9 @@ from airssys_security.manifest import (
     load_manifest,
     parse_manifest,
 )
-from airssys_security.package import load_package
 from airssys_security.requests import ACTIONS
 from airssys_security.text import first_hidden
-from airssys_security.toml_source import locate
+from airssys_security.toml.source import locate
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -8,11 +8,11 @@ from typing import Final
 
 import msgspec
 
-from airssys_security.beside import open_beside, read_bounded
 from airssys_security.errors import PackageInvalid
 from airssys_security.limits import Ceilings
-from airssys_security.manifest import load_manifest
-from airssys_security.manifest_values import Manifest
+from airssys_security.manifest.beside import open_beside, read_bounded
+from airssys_security.manifest.parse import load_manifest
+from airssys_security.manifest.values import Manifest
 from airssys_security.text import visible
 from airssys_security.units import show_size
 

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from airssys_security.audit import CheckRecord, EventRecord, Record
+from airssys_security.audit.records import CheckRecord, EventRecord, Record
 from airssys_security.context import SecurityContext
 from airssys_security.decisions import Decision
 from airssys_security.text import is_unicode

@@ -13,9 +13,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-import tomli
-
-from airssys_security.beside import read_bounded
 from airssys_security.capabilities import CapabilitySet, check_pattern
 from airssys_security.errors import ManifestInvalid, PackageInvalid, PatternInvalid, Problem
 from airssys_security.limits import LIMITS as LIMITS
@@ -24,18 +21,20 @@ from airssys_security.limits import Ceilings as Ceilings
 from airssys_security.limits import Limits as Limits
 from airssys_security.limits import Quantity
 from airssys_security.limits import Quotas as Quotas
-from airssys_security.manifest_values import CapabilityRequests as CapabilityRequests
-from airssys_security.manifest_values import ComponentInfo as ComponentInfo
-from airssys_security.manifest_values import Manifest as Manifest
-from airssys_security.manifest_values import MessageRule as MessageRule
-from airssys_security.manifest_values import Supervision as Supervision
+from airssys_security.manifest.beside import read_bounded
+from airssys_security.manifest.values import CapabilityRequests as CapabilityRequests
+from airssys_security.manifest.values import ComponentInfo as ComponentInfo
+from airssys_security.manifest.values import Manifest as Manifest
+from airssys_security.manifest.values import MessageRule as MessageRule
+from airssys_security.manifest.values import Supervision as Supervision
 from airssys_security.patterns.braces import expand
 from airssys_security.patterns.filesystem import MAX_PATH_BYTES
 from airssys_security.patterns.names import COMPONENT, NamePatterns, is_component_name
-from airssys_security.reader import KeyPath, Reader, shown_text
 from airssys_security.requests import ACTIONS
 from airssys_security.text import visible
-from airssys_security.toml_source import Places, locate
+from airssys_security.toml.document import read_document
+from airssys_security.toml.reader import KeyPath, Reader, shown_text
+from airssys_security.toml.source import Places
 from airssys_security.units import parse_duration, parse_size, show_duration, show_size
 
 __all__ = (
@@ -60,11 +59,6 @@ _SEMVER: Final = re.compile(
     r"(?:-(?:0|[1-9][0-9]*|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*)(?:\.(?:0|[1-9][0-9]*|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*))*)?"
     r"(?:\+[0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*)?"
 )
-
-_MAX_KEY_PARTS: Final = 100
-_KEY_PART: Final = r"""(?:[\w-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+"""
-_ENDLESS_KEY: Final = re.compile(rf"(?<![^\s\[{{,])(?:{_KEY_PART}){{{_MAX_KEY_PARTS}}}", re.ASCII)
-"""Each part of a dotted key makes TOML readers note everything before it: a megabyte of them would take gigabytes."""
 
 _RESTARTS: Final = ("permanent", "transient", "temporary")
 _CONTENTS: Final = ("text", "binary", "json", "any")
@@ -307,27 +301,6 @@ class _Sections(Reader):
         )
 
 
-def _document(text: str, file: str) -> tuple[dict[str, object], Places]:
-    remedy = "see https://toml.io for how TOML is written"
-    if text.startswith("\ufeff"):
-        raise ManifestInvalid(file, (Problem(1, 1, "", "it begins with a byte order mark", "save it without one"),))
-    endless = _ENDLESS_KEY.search(text)
-    if endless is not None:
-        line, column = text.count("\n", 0, endless.start()) + 1, endless.start() - text.rfind("\n", 0, endless.start())
-        what = f"there is a dotted key of more than {_MAX_KEY_PARTS} parts"
-        raise ManifestInvalid(file, (Problem(line, column, "", what, "shorten it"),))
-    try:
-        document = tomli.loads(text)
-        return document, locate(text)
-    except tomli.TOMLDecodeError as error:
-        problem = Problem(error.lineno, error.colno, "", f"it is not TOML: {visible(error.msg)}", remedy)
-    except RecursionError:
-        problem = Problem(1, 1, "", "its lists or tables are nested too deeply", "flatten them")
-    except ValueError as error:
-        problem = Problem(1, 1, "", f"a value cannot be read: {visible(str(error), 200)}", remedy)
-    raise ManifestInvalid(file, (problem,))
-
-
 def parse_manifest(text: str, file: str = "Component.toml", ceilings: Ceilings | None = None) -> Manifest:
     """Read the text of a manifest. ``file`` is only named in mistakes.
 
@@ -341,7 +314,7 @@ def parse_manifest(text: str, file: str = "Component.toml", ceilings: Ceilings |
     if len(encoded) > MAX_MANIFEST_BYTES:
         problem = Problem(1, 1, "", f"it is longer than {show_size(MAX_MANIFEST_BYTES)}", "use fewer, wider patterns")
         raise ManifestInvalid(file, (problem,))
-    document, places = _document(text, file)
+    document, places = read_document(text, file)
     reader = _Sections(places, ceilings or Ceilings())
     sections = reader.table((), document, _SECTIONS)
     if "schema" not in sections:

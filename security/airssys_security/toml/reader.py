@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 from airssys_security.errors import Problem
 from airssys_security.text import first_hidden, visible
-from airssys_security.toml_source import Places
+from airssys_security.toml.source import Places
 
 __all__ = ("KeyPath", "Reader", "dotted", "shown_text")
 

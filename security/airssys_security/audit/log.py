@@ -17,9 +17,9 @@ from time import monotonic, time_ns
 from types import TracebackType
 from typing import Final
 
-from airssys_security.audit import CheckRecord, EventRecord, Fact, Record
+from airssys_security.audit.ocsf import Encoder
+from airssys_security.audit.records import CheckRecord, EventRecord, Fact, Record
 from airssys_security.errors import AuditUnavailable
-from airssys_security.ocsf import Encoder
 
 __all__ = ("AuditLog",)
 

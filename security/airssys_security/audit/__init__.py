@@ -1,0 +1,1 @@
+"""What was asked and decided, written down: the records, and where they go."""

@@ -1,0 +1,1 @@
+"""``Component.toml`` and the bytes that it names, read strictly."""

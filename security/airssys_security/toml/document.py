@@ -1,0 +1,44 @@
+"""A TOML text as values and as places. What every file of this package has in common, whoever wrote it."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import tomli
+
+from airssys_security.errors import ManifestInvalid, Problem
+from airssys_security.text import visible
+from airssys_security.toml.source import Places, locate
+
+__all__ = ("read_document",)
+
+_MAX_KEY_PARTS: Final = 100
+_KEY_PART: Final = r"""(?:[\w-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+"""
+_ENDLESS_KEY: Final = re.compile(rf"(?<![^\s\[{{,])(?:{_KEY_PART}){{{_MAX_KEY_PARTS}}}", re.ASCII)
+"""Each part of a dotted key makes TOML readers note everything before it: a megabyte of them would take gigabytes."""
+
+
+def read_document(text: str, file: str) -> tuple[dict[str, object], Places]:
+    """Read a text into its values and the places of its keys. ``file`` is only named in mistakes.
+
+    Raises ManifestInvalid.
+    """
+    remedy = "see https://toml.io for how TOML is written"
+    if text.startswith("\ufeff"):
+        raise ManifestInvalid(file, (Problem(1, 1, "", "it begins with a byte order mark", "save it without one"),))
+    endless = _ENDLESS_KEY.search(text)
+    if endless is not None:
+        line, column = text.count("\n", 0, endless.start()) + 1, endless.start() - text.rfind("\n", 0, endless.start())
+        what = f"there is a dotted key of more than {_MAX_KEY_PARTS} parts"
+        raise ManifestInvalid(file, (Problem(line, column, "", what, "shorten it"),))
+    try:
+        document = tomli.loads(text)
+        return document, locate(text)
+    except tomli.TOMLDecodeError as error:
+        problem = Problem(error.lineno, error.colno, "", f"it is not TOML: {visible(error.msg)}", remedy)
+    except RecursionError:
+        problem = Problem(1, 1, "", "its lists or tables are nested too deeply", "flatten them")
+    except ValueError as error:
+        problem = Problem(1, 1, "", f"a value cannot be read: {visible(str(error), 200)}", remedy)
+    raise ManifestInvalid(file, (problem,))
