@@ -6,12 +6,16 @@ import msgspec
 
 __all__ = (
     "AuditUnavailable",
+    "DocumentInvalid",
+    "HostFileInvalid",
     "ManifestInvalid",
     "MatchTooCostly",
     "PackageInvalid",
     "PatternInvalid",
     "Problem",
+    "RequestInvalid",
     "SecurityError",
+    "TrustFileInvalid",
 )
 
 
@@ -31,8 +35,16 @@ class MatchTooCostly(SecurityError):
     """Raised when patterns are so made that a match would take too long. Who asked must refuse."""
 
 
+class RequestInvalid(SecurityError):
+    """Raised when what was asked names no thing, or could name two; ``reason`` says why."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
 class Problem(msgspec.Struct, frozen=True):
-    """One mistake in a manifest. Lines and columns count from 1; ``key`` is dotted, empty for the whole file."""
+    """One mistake in a file. Lines and columns count from 1; ``key`` is dotted, empty for the whole file."""
 
     line: int
     column: int
@@ -45,12 +57,24 @@ class Problem(msgspec.Struct, frozen=True):
         return f"{self.line}:{self.column}: {key}{self.what}; {self.remedy}"
 
 
-class ManifestInvalid(SecurityError):
-    """Raised when a manifest has mistakes. ``problems`` holds all of them, in the order of the file."""
+class DocumentInvalid(SecurityError):
+    """Raised when a file has mistakes. ``problems`` holds all of them, in the order of the file."""
 
     def __init__(self, file: str, problems: tuple[Problem, ...]) -> None:
         self.file, self.problems = file, problems
         super().__init__("\n".join(f"{file}:{problem}" for problem in problems))
+
+
+class ManifestInvalid(DocumentInvalid):
+    """Raised when a ``Component.toml`` has mistakes."""
+
+
+class HostFileInvalid(DocumentInvalid):
+    """Raised when a ``Host.toml`` has mistakes."""
+
+
+class TrustFileInvalid(DocumentInvalid):
+    """Raised when a ``trust.toml`` has mistakes."""
 
 
 class PackageInvalid(SecurityError):

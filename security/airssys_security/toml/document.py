@@ -7,7 +7,7 @@ from typing import Final
 
 import tomli
 
-from airssys_security.errors import ManifestInvalid, Problem
+from airssys_security.errors import DocumentInvalid, ManifestInvalid, Problem
 from airssys_security.text import visible
 from airssys_security.toml.source import Places, locate
 
@@ -19,19 +19,21 @@ _ENDLESS_KEY: Final = re.compile(rf"(?<![^\s\[{{,])(?:{_KEY_PART}){{{_MAX_KEY_PA
 """Each part of a dotted key makes TOML readers note everything before it: a megabyte of them would take gigabytes."""
 
 
-def read_document(text: str, file: str) -> tuple[dict[str, object], Places]:
+def read_document(
+    text: str, file: str, error_type: type[DocumentInvalid] = ManifestInvalid
+) -> tuple[dict[str, object], Places]:
     """Read a text into its values and the places of its keys. ``file`` is only named in mistakes.
 
-    Raises ManifestInvalid.
+    Raises ``error_type``.
     """
     remedy = "see https://toml.io for how TOML is written"
     if text.startswith("\ufeff"):
-        raise ManifestInvalid(file, (Problem(1, 1, "", "it begins with a byte order mark", "save it without one"),))
+        raise error_type(file, (Problem(1, 1, "", "it begins with a byte order mark", "save it without one"),))
     endless = _ENDLESS_KEY.search(text)
     if endless is not None:
         line, column = text.count("\n", 0, endless.start()) + 1, endless.start() - text.rfind("\n", 0, endless.start())
         what = f"there is a dotted key of more than {_MAX_KEY_PARTS} parts"
-        raise ManifestInvalid(file, (Problem(line, column, "", what, "shorten it"),))
+        raise error_type(file, (Problem(line, column, "", what, "shorten it"),))
     try:
         document = tomli.loads(text)
         return document, locate(text)
@@ -41,4 +43,4 @@ def read_document(text: str, file: str) -> tuple[dict[str, object], Places]:
         problem = Problem(1, 1, "", "its lists or tables are nested too deeply", "flatten them")
     except ValueError as error:
         problem = Problem(1, 1, "", f"a value cannot be read: {visible(str(error), 200)}", remedy)
-    raise ManifestInvalid(file, (problem,))
+    raise error_type(file, (problem,))

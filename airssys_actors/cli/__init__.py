@@ -1,0 +1,1 @@
+"""The ``airssys`` command: one file for each group of commands."""
