@@ -14,7 +14,7 @@ BORDER_TESTS := $(wildcard tests/engine/test_border_*.py) tests/engine/test_reli
     tests/engine/test_scheduler.py
 GUEST_BUILD := $(PY) -m examples.guests.build
 
-.PHONY: run test pythons test-pythons check differential format perf build guests install clean
+.PHONY: run test pythons test-pythons check differential fuzz coverage format perf build guests install clean
 .DEFAULT_GOAL := run
 
 install: $(VENV)/.installed
@@ -49,6 +49,15 @@ test: $(VENV)/.installed
 # Ten minutes on every core, from a random seed that is printed; `make differential DIFFERENTIAL_ARGS='--seed 1 --minutes 1'`.
 differential: $(VENV)/.installed
 	$(PY) -m tests.differential $(DIFFERENTIAL_ARGS)
+
+# The targets that feed files and requests made at random, for longer than `make test` does.
+fuzz: $(VENV)/.installed
+	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-20000} $(PY) -m pytest $(PYTEST_ARGS) --timeout 1800 tests/security -k fuzz
+
+# Branches of the authority package that its own tests do not take; fewer than 95 % covered is a failure.
+coverage: $(VENV)/.installed
+	$(PY) -m pytest -q $(PYTEST_ARGS) --cov airssys_security --cov-branch --cov-report term-missing:skip-covered \
+	    --cov-fail-under 95 tests/security tests/cli
 
 # One environment for each minor version that is installed. One that cannot be made is named, and left out.
 pythons: $(VENV)/.installed

@@ -17,7 +17,7 @@ from airssys_security.audit.log import AuditLog
 from loguru import logger
 
 from examples.guests.build import build
-from perf import component_api, core_api, extism_sdk, lateness, ours
+from perf import authority, component_api, core_api, extism_sdk, lateness, ours
 from perf.measure import Answer, Question, ask
 from perf.questions import MOST, QUESTIONS
 
@@ -44,6 +44,7 @@ def main() -> int:
     print(f"{'':48}{OURS:>16}" + "".join(f"{name:>24}" for name in OTHERS))
     for answer in answers:
         print(_line(answer))
+    print("\n" + authority.report(*asyncio.run(authority.measure(rounds))))
     print("\n" + lateness.report(asyncio.run(lateness.measure(LATENESS_S))) + "\n")
     sys.stdout.flush()
     # In a process of its own: what was freed here would be used again, and not be counted.
