@@ -5,9 +5,17 @@ from __future__ import annotations
 import msgspec
 
 __all__ = (
+    "AlreadyDecided",
+    "ApprovalError",
+    "ApprovalPending",
+    "ApprovalRefused",
+    "ApprovalStoreInvalid",
+    "ApprovalUnknown",
     "AuditUnavailable",
+    "DevModeRefused",
     "DocumentInvalid",
     "HostFileInvalid",
+    "KeyInvalid",
     "ManifestInvalid",
     "MatchTooCostly",
     "PackageInvalid",
@@ -15,6 +23,8 @@ __all__ = (
     "Problem",
     "RequestInvalid",
     "SecurityError",
+    "SignatureInvalid",
+    "SourceConflict",
     "TrustFileInvalid",
 )
 
@@ -83,3 +93,85 @@ class PackageInvalid(SecurityError):
 
 class AuditUnavailable(SecurityError):
     """Raised when the audit cannot be opened or has stopped taking records: nothing may be granted then."""
+
+
+class KeyInvalid(SecurityError):
+    """Raised when a key, or the file of a private key, cannot be used; ``reason`` says why."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name, self.reason = name, reason
+        super().__init__(f"{name}: {reason}")
+
+
+class SignatureInvalid(SecurityError):
+    """Raised when there is a signature and it is not a good one: nothing else is asked then."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"the component's signature is not valid: {reason}")
+
+
+class DevModeRefused(SecurityError):
+    """Raised when a component comes from a source of level "dev" and this host is in production."""
+
+    def __init__(self, source_name: str) -> None:
+        self.source_name = source_name
+        super().__init__(
+            f"the source {source_name!r} of trust.toml is for development, and this host has production = true;"
+            " give the source level = \"trusted\" and a max, or run a host that has production = false"
+        )
+
+
+class ApprovalError(SecurityError):
+    """The root of what asking for, giving and using approvals raises."""
+
+
+class ApprovalUnknown(ApprovalError):
+    """Raised when there is no approval of an id."""
+
+    def __init__(self, approval_id: str) -> None:
+        self.approval_id = approval_id
+        super().__init__(f"there is no approval {approval_id!a}; list them with: airssys approvals list")
+
+
+class ApprovalPending(ApprovalError):
+    """Raised when a component may not start before somebody has approved it."""
+
+    def __init__(self, approval_id: str, component_id: str, state: str = "pending") -> None:
+        self.approval_id, self.component_id, self.state = approval_id, component_id, state
+        super().__init__(f"{component_id} waits for approval {approval_id} ({state})")
+
+
+class AlreadyDecided(ApprovalError):
+    """Raised when an approval is not, or no longer, in a state in which this can be done."""
+
+    def __init__(self, approval_id: str, state: str, event: str, reason: str = "") -> None:
+        self.approval_id, self.state, self.event = approval_id, state, event
+        super().__init__(f"approval {approval_id} is {state}: it cannot {event}{reason and '; '}{reason}")
+
+
+class ApprovalRefused(ApprovalError):
+    """Raised when the rules do not let this person do this, or not in this way; ``reason`` says which rule."""
+
+    def __init__(self, approval_id: str, reason: str) -> None:
+        self.approval_id, self.reason = approval_id, reason
+        super().__init__(f"approval {approval_id}: {reason}")
+
+
+class SourceConflict(ApprovalError):
+    """Raised when a component's id belongs to another source than the one that it now came from."""
+
+    def __init__(self, component_id: str, bound: str, offered: str) -> None:
+        self.component_id, self.bound, self.offered = component_id, bound, offered
+        super().__init__(
+            f"{component_id} came from {bound} before, and now from {offered}: a name does not change hands by itself;"
+            " use another id, or bind it anew on purpose"
+        )
+
+
+class ApprovalStoreInvalid(ApprovalError):
+    """Raised when the file of approvals cannot be used as it is. It is left as it is: nothing in it is lost."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        self.path, self.reason = path, reason
+        super().__init__(f"{path}: {reason}; the file was left as it is")
