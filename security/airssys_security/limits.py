@@ -6,17 +6,23 @@ Every field here is enforced somewhere; a field that nothing enforces is a defec
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
 from airssys_security import units
 
-__all__ = ("LIMITS", "QUOTAS", "Ceilings", "Limits", "Quantity", "Quotas")
+__all__ = ("LIMITS", "QUOTAS", "STACK_BYTES", "Ceilings", "Isolation", "Limits", "Quantity", "Quotas")
 
 KiB: Final = 1 << 10
 MiB: Final = 1 << 20
 GiB: Final = 1 << 30
+
+STACK_BYTES: Final = 512 * KiB
+"""What the engine gives every guest."""
+
+Isolation = Literal["shared", "process"]
+"""Where a component runs, the weaker first: in the host's own process, or in a sandboxed one of its own."""
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -44,6 +50,10 @@ class Limits(msgspec.Struct, frozen=True):
     """Values that one crossing of the border makes out of lists of anything but numbers."""
     string_bytes: int = MiB
     """One string that crosses the border."""
+    stack_bytes: int = STACK_BYTES
+    """The guest's own stack. The engine has one size for all: a host refuses to start who asks for another."""
+    sockets: int = 16
+    """Connections and listeners open at a time."""
 
 
 class Quotas(msgspec.Struct, frozen=True):
@@ -57,6 +67,10 @@ class Quotas(msgspec.Struct, frozen=True):
     """Messages it may send."""
     log_bytes_per_s: int = 64 * KiB
     """Text it may write to logs, stdout and stderr."""
+    network_bytes_per_s: int = 16 * MiB
+    """Bytes it may send and receive over the network."""
+    storage_keys: int = 65_536
+    """Keys kept in its storage, however short their values."""
 
 
 class Ceilings(msgspec.Struct, frozen=True):
@@ -74,8 +88,19 @@ class Ceilings(msgspec.Struct, frozen=True):
         list_bytes=16 * MiB,
         elements=65_536,
         string_bytes=16 * MiB,
+        stack_bytes=8 * MiB,
+        sockets=1024,
     )
-    quotas: Quotas = Quotas(storage_bytes=GiB, mailbox=65_536, messages_per_s=100_000.0, log_bytes_per_s=MiB)
+    quotas: Quotas = Quotas(
+        storage_bytes=GiB,
+        mailbox=65_536,
+        messages_per_s=100_000.0,
+        log_bytes_per_s=MiB,
+        network_bytes_per_s=GiB,
+        storage_keys=1_000_000,
+    )
+    isolation: Isolation = "shared"
+    """The least that every component has: a manifest may ask for more, never for less."""
     intensity: int = 20
     """Restarts in one period."""
     period_min_s: float = 1.0
@@ -122,6 +147,8 @@ LIMITS: Final[dict[str, Quantity]] = {
     "list": Quantity("list_bytes", units.parse_size, _size, 1),
     "elements": Quantity("elements", None, _count, 1),
     "string": Quantity("string_bytes", units.parse_size, _size, 1),
+    "stack": Quantity("stack_bytes", units.parse_size, _size, 64 * KiB),
+    "sockets": Quantity("sockets", None, _count, 0),
 }
 """The keys of ``[limits]``."""
 
@@ -130,5 +157,7 @@ QUOTAS: Final[dict[str, Quantity]] = {
     "mailbox": Quantity("mailbox", None, _count, 1),
     "messages": Quantity("messages_per_s", units.parse_rate, units.show_rate, 0),
     "log": Quantity("log_bytes_per_s", units.parse_size_rate, _size_rate, 0),
+    "network": Quantity("network_bytes_per_s", units.parse_size_rate, _size_rate, 0),
+    "storage_keys": Quantity("storage_keys", None, _count, 0),
 }
 """The keys of ``[quotas]``."""

@@ -22,7 +22,7 @@ from airssys_security.manifest.parse import (
     load_manifest,
     parse_manifest,
 )
-from airssys_security.requests import ACTIONS
+from airssys_security.requests import GRANTABLE
 from airssys_security.text import first_hidden
 from airssys_security.toml.source import locate
 from hypothesis import given
@@ -68,7 +68,10 @@ def test_the_example_shows_every_key() -> None:
     shown = tomli.loads(EXAMPLE.read_text())
     assert set(shown) >= {"schema", "component", "capabilities", "optional-capabilities", "messages", "rationale"}
     assert set(shown["component"]) == {"name", "version", "wasm", "description", "authors", "license", "repository"}
-    assert {kind: tuple(actions) for kind, actions in shown["capabilities"].items()} == ACTIONS
+    custom = shown["capabilities"].pop("custom")
+    assert custom
+    assert all(custom.values())
+    assert {kind: tuple(actions) for kind, actions in shown["capabilities"].items()} == GRANTABLE
     assert set(shown["limits"]) == set(LIMITS)
     assert set(shown["quotas"]) == set(QUOTAS)
     assert len(shown["supervision"]) == len(Supervision.__struct_fields__)
@@ -228,15 +231,20 @@ restart = "always"
         ("[limits]\nopen_files = 5000\n", "limits.open_files", "at most 1024"),
         ("[limits]\nhandles = true\n", "limits.handles", "whole number"),
         ("[limits]\nhandles = 2026-01-01\n", "limits.handles", "date"),
-        ("[limits]\nstack = '1MiB'\n", "limits.stack", "not supported by this version"),
-        ("[limits]\nsockets = 3\n", "limits.sockets", "not supported by this version"),
-        ("[quotas]\nnetwork = '1MiB'\n", "quotas.network", "not supported by this version"),
+        ("[limits]\nstack = '1KiB'\n", "limits.stack", "at least 64KiB"),
+        ("[limits]\nstack = '1GiB'\n", "limits.stack", "at most 8MiB"),
+        ("[limits]\nsockets = '3'\n", "limits.sockets", "whole number"),
+        ("[limits]\nsockets = 2000\n", "limits.sockets", "at most 1024"),
+        ("[quotas]\nnetwork = '1MiB'\n", "quotas.network", "64KiB/s"),
+        ("[quotas]\nnetwork = '2GiB/s'\n", "quotas.network", "at most 1GiB/s"),
+        ("[quotas]\nstorage_keys = '1'\n", "quotas.storage_keys", "whole number"),
+        ("[quotas]\nstorage_keys = -1\n", "quotas.storage_keys", "at least 0"),
         ("[quotas]\nmessages = '1000'\n", "quotas.messages", "1000/s"),
         ("[quotas]\nmessages = '0/s'\n", "quotas.messages", "1000/s"),
         ("[quotas]\nlog = '64KiB/min'\n", "quotas.log", "64KiB/s"),
         ("[quotas]\nmailbox = 0\n", "quotas.mailbox", "at least 1"),
-        ("[supervision]\nisolation = 'process'\n", "supervision.isolation", "not supported by this version"),
-        ("[supervision]\nisolation = 'none'\n", "supervision.isolation", '"shared"'),
+        ("[supervision]\nisolation = 'none'\n", "supervision.isolation", "shared, process"),
+        ("[supervision]\nisolation = 1\n", "supervision.isolation", "write text"),
         ("[supervision]\nintensity = 1000\n", "supervision.intensity", "at most 20"),
         ("[supervision]\nperiod = '1ms'\n", "supervision.period", "at least 1s"),
         ("[supervision]\nbackoff = '1min'\n", "supervision.backoff", "more than backoff_max"),

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from airssys_security.capabilities import CapabilitySet
-from airssys_security.limits import Limits, Quotas
+from airssys_security.limits import Isolation, Limits, Quotas
 
 __all__ = ("CapabilityRequests", "ComponentInfo", "Content", "Manifest", "MessageRule", "Supervision")
 
@@ -28,7 +28,10 @@ class ComponentInfo(msgspec.Struct, frozen=True):
 
 
 class CapabilityRequests(msgspec.Struct, frozen=True):
-    """What a manifest asks for: patterns by kind and action, as they were written."""
+    """What a manifest asks for: patterns by kind and action, as they were written.
+
+    What an application brings along has the kind ``custom.<name>``.
+    """
 
     wishes: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
 
@@ -41,6 +44,10 @@ class CapabilityRequests(msgspec.Struct, frozen=True):
     def patterns(self, kind: str, action: str) -> tuple[str, ...]:
         """Return the patterns asked for under a kind and an action."""
         return next((texts for *key, texts in self.wishes if key == [kind, action]), ())
+
+    def custom_actions(self) -> tuple[tuple[str, str], ...]:
+        """Return (kind, action) of what is asked for beyond the kinds that every host knows."""
+        return tuple((kind, action) for kind, action, _ in self if kind.startswith("custom."))
 
     def bind(self, component_id: str) -> CapabilitySet:
         """Compile for one component: ``<id>`` becomes its id."""
@@ -60,7 +67,7 @@ class Supervision(msgspec.Struct, frozen=True):
     """How the component is restarted: at most ``intensity`` times in ``period_s``, later each time."""
 
     restart: Literal["permanent", "transient", "temporary"] = "permanent"
-    isolation: Literal["shared"] = "shared"
+    isolation: Isolation = "shared"
     intensity: int = 5
     period_s: float = 60.0
     backoff_s: float = 0.2

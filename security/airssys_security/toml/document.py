@@ -8,15 +8,23 @@ from typing import Final
 import tomli
 
 from airssys_security.errors import DocumentInvalid, ManifestInvalid, Problem
-from airssys_security.text import visible
+from airssys_security.text import is_unicode, visible
 from airssys_security.toml.source import Places, locate
+from airssys_security.units import show_size
 
-__all__ = ("read_document",)
+__all__ = ("MAX_DOCUMENT_BYTES", "read_document", "too_long")
+
+MAX_DOCUMENT_BYTES: Final = 1 << 20
 
 _MAX_KEY_PARTS: Final = 100
 _KEY_PART: Final = r"""(?:[\w-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+"""
 _ENDLESS_KEY: Final = re.compile(rf"(?<![^\s\[{{,])(?:{_KEY_PART}){{{_MAX_KEY_PARTS}}}", re.ASCII)
 """Each part of a dotted key makes TOML readers note everything before it: a megabyte of them would take gigabytes."""
+
+
+def too_long() -> Problem:
+    """Return the mistake of a file that is longer than any need be."""
+    return Problem(1, 1, "", f"it is longer than {show_size(MAX_DOCUMENT_BYTES)}", "use fewer, wider patterns")
 
 
 def read_document(
@@ -26,6 +34,10 @@ def read_document(
 
     Raises ``error_type``.
     """
+    if not is_unicode(text):
+        raise error_type(file, (Problem(1, 1, "", "it holds what is not Unicode text", "save it as UTF-8"),))
+    if len(text) > MAX_DOCUMENT_BYTES or len(text.encode()) > MAX_DOCUMENT_BYTES:
+        raise error_type(file, (too_long(),))
     remedy = "see https://toml.io for how TOML is written"
     if text.startswith("\ufeff"):
         raise error_type(file, (Problem(1, 1, "", "it begins with a byte order mark", "save it without one"),))

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, TypeVar
 
-from airssys_security.errors import Problem
+from airssys_security.errors import DocumentInvalid, Problem
 from airssys_security.text import first_hidden, visible
 from airssys_security.toml.source import Places
 
@@ -20,16 +20,15 @@ KeyPath = tuple[str | int, ...]
 _T = TypeVar("_T")
 _MAX_TEXT: Final = 2000
 _MAX_GUESSES: Final = 100
+_MAX_PROBLEMS: Final = 100
 
-_TYPES: Final = {str: "text", int: "a whole number", list: "a list", dict: "a table"}
+_TYPES: Final = {str: "text", int: "a whole number", list: "a list", dict: "a table", bool: "true or false"}
 
 
 def _named(value: object) -> str:
-    if isinstance(value, bool):
-        return "true or false"
     if isinstance(value, float):
         return "a number with a fraction"
-    return next((name for kind, name in _TYPES.items() if isinstance(value, kind)), "a date or time")
+    return _TYPES.get(type(value), "a date or time")
 
 
 def dotted(path: KeyPath) -> str:
@@ -51,8 +50,8 @@ def shown_text(text: str) -> str:
 class Reader:
     """One reading of one text: collects what is wrong, and goes on with a default in its place."""
 
-    later: Mapping[KeyPath, str] = {}
-    """Keys that a later version will know, each with the reason why this one cannot."""
+    misplaced: Mapping[KeyPath, tuple[str, str]] = {}
+    """Keys that people write and that mean something else here: what is wrong, and what would be right."""
 
     def __init__(self, places: Places) -> None:
         self.places = places
@@ -78,9 +77,9 @@ class Reader:
         for key in entries:
             if key in names:
                 continue
-            later = self.later.get((*path, key))
-            if later is not None:
-                self.wrong((*path, key), f"it is not supported by this version: {later}", "remove it")
+            misplaced = self.misplaced.get((*path, key))
+            if misplaced is not None:
+                self.wrong((*path, key), *misplaced)
                 continue
             # A guess takes long, and a flood of unknown keys is no slip of the pen.
             guess = len(self.problems) < _MAX_GUESSES
@@ -103,6 +102,20 @@ class Reader:
             return None
         return text
 
+    def texts(self, path: KeyPath, value: object, limit: int = _MAX_TEXT) -> tuple[str, ...]:
+        """Return the texts of a list, each fit to be shown; report what is no text."""
+        read = [
+            self.text((*path, index), entry, limit) for index, entry in enumerate(self.typed(path, value, list) or [])
+        ]
+        return tuple(text for text in read if text is not None)
+
+    def schema(self, sections: Mapping[str, object]) -> None:
+        """Report a file that is not of the one schema there is."""
+        if "schema" not in sections:
+            self.wrong(("schema",), "it is missing", "add schema = 1 before the first section")
+        elif type(sections["schema"]) is not int or sections["schema"] != 1:
+            self.wrong(("schema",), "this version reads schema 1 only", "write schema = 1")
+
     def choice(self, path: KeyPath, value: object, allowed: tuple[str, ...]) -> str | None:
         text = self.text(path, value)
         if text is not None and text not in allowed:
@@ -115,6 +128,9 @@ class Reader:
         if number is None or not self.within(path, number, least, most, lambda count: str(int(count))):
             return None
         return number
+
+    def flag(self, path: KeyPath, value: object) -> bool | None:
+        return self.typed(path, value, bool)
 
     def within(self, path: KeyPath, value: float, least: float, most: float, show: Callable[[float], str]) -> bool:
         if value < least:
@@ -139,3 +155,14 @@ class Reader:
         except ValueError as error:
             self.wrong(path, f"{shown_text(text)} is not a quantity with a unit", str(error))
             return None
+
+    def report(self, file: str, error_type: type[DocumentInvalid]) -> None:
+        """Raise all mistakes that were found, in the order of the file; a flood is cut. Nothing if there are none."""
+        if not self.problems:
+            return
+        problems = sorted(self.problems, key=lambda problem: (problem.line, problem.column, problem.key))
+        more = len(problems) - _MAX_PROBLEMS
+        if more > 0:
+            last = Problem(problems[-1].line, 1, "", f"there are {more} mistakes more", "mend these first")
+            problems = [*problems[:_MAX_PROBLEMS], last]
+        raise error_type(file, tuple(problems))
