@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from airssys_security.capabilities import CapabilitySet, check_pattern
+from airssys_security.capabilities import CapabilitySet
 from airssys_security.errors import PatternInvalid
 from airssys_security.patterns.braces import expand
 from airssys_security.patterns.filesystem import MAX_PATH_BYTES
@@ -29,6 +29,9 @@ NO_RESOLVE: Final = ("connect includes looking its names up", "remove it, and wr
 
 class GrantReader(Reader):
     """A reader that knows patterns, and how many of them one file may hold."""
+
+    component_id = "self"
+    """Whose patterns these are: any name will do to check them, and none where ``<id>`` can mean nobody."""
 
     def __init__(self, places: Places, most_patterns: int, most_segments: int) -> None:
         super().__init__(places)
@@ -78,12 +81,12 @@ class GrantReader(Reader):
         if self.too_many(path, texts, kind):
             return ()
         try:
-            CapabilitySet({(kind, action): texts}, component_id="self")
+            CapabilitySet({(kind, action): texts}, component_id=self.component_id)
         except PatternInvalid as whole:
             before = len(self.problems)
             for text, index in texts.items():  # one by one, to report all that are wrong
                 try:
-                    check_pattern(kind, action, text)
+                    CapabilitySet({(kind, action): [text]}, component_id=self.component_id)
                 except PatternInvalid as error:
                     self.wrong((*path, index), f"{shown_text(text)}: {error.reason}", error.remedy)
             if len(self.problems) == before:
