@@ -25,8 +25,10 @@ __all__ = (
     "MailboxFull",
     "ManifestRefused",
     "MessageRefused",
+    "SourceRefused",
     "SpawnRefused",
     "StateFolderBusy",
+    "StoreDamaged",
     "TrapsNotCaught",
     "ValueMisfit",
     "WitInvalid",
@@ -189,6 +191,22 @@ class ConfigInvalid(AirssysError, ValueError):
     def __init__(self, field: str, what: str, remedy: str) -> None:
         self.field, self.what, self.remedy = field, what, remedy
         super().__init__(f"HostConfig.{field}: {what}; {remedy}")
+
+
+class SourceRefused(AirssysError):
+    """Raised when a component cannot be taken from where the operator says; ``remedy`` says what would be right."""
+
+    def __init__(self, source: str, what: str, remedy: str = "") -> None:
+        self.source, self.what, self.remedy = _legible(source, _MOST_REASON, ""), what, remedy
+        super().__init__(f"{self.source}: {what}" + (f"; {remedy}" if remedy else ""))
+
+
+class StoreDamaged(AirssysError):
+    """Raised when a file in the component store is not what was stored; ``name`` says which."""
+
+    def __init__(self, component_id: str, name: str, what: str) -> None:
+        self.component_id, self.name, self.what = component_id, name, what
+        super().__init__(f"{component_id}: {name} in the store {what}; install the component again")
 
 
 class StateFolderBusy(AirssysError):
