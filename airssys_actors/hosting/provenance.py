@@ -11,7 +11,6 @@ import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
 
 import msgspec
 from airssys_security.errors import ManifestInvalid, PackageInvalid
@@ -22,15 +21,14 @@ from airssys_security.manifest.parse import MAX_MANIFEST_BYTES, parse_manifest
 from airssys_security.manifest.values import Manifest
 from airssys_security.text import visible
 from airssys_security.trust.origin import Origin
+from airssys_security.trust.signature import MAX_SIGNATURE_FILE_BYTES
 from airssys_security.units import show_size
 
 from airssys_actors.errors import ManifestRefused, SourceRefused
 from airssys_actors.hosting.git import FetchedCommit, GitLimits
 from airssys_actors.hosting.sources import FolderSource, GitSource, Source
 
-__all__ = ("MAX_SIGNATURE_BYTES", "ComponentFiles", "Established", "digest_of", "establish", "read_manifest_text")
-
-MAX_SIGNATURE_BYTES: Final = 64 << 10
+__all__ = ("ComponentFiles", "Established", "digest_of", "establish", "read_manifest_text")
 
 _Read = Callable[[str, int], bytes | None]
 
@@ -152,7 +150,7 @@ def _read_files(place: str, name: str, read: _Read, ceilings: Ceilings | None) -
     if wasm is None:
         what = f"there is no {visible(manifest.component.wasm)} beside {visible(name)}"
         raise SourceRefused(place, what, "build the component, or mend component.wasm in the manifest")
-    return ComponentFiles(text, wasm, read(f"{name}.sig", MAX_SIGNATURE_BYTES)), manifest
+    return ComponentFiles(text, wasm, read(f"{name}.sig", MAX_SIGNATURE_FILE_BYTES)), manifest
 
 
 def read_manifest_text(contents: bytes, file: str, ceilings: Ceilings | None = None) -> Manifest:
