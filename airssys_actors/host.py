@@ -20,7 +20,7 @@ import anyio
 from airssys_security.audit.log import AuditLog
 from airssys_security.audit.records import AuditSink
 from airssys_security.capabilities import CapabilitySet
-from airssys_security.checks import CapabilityService
+from airssys_security.checks import CapabilityService, Policy
 from airssys_security.errors import AuditUnavailable, ManifestInvalid, PackageInvalid, PatternInvalid
 from airssys_security.manifest.package import Package, load_package
 from airssys_security.manifest.values import Manifest
@@ -83,7 +83,7 @@ class Host:
         self._storage: SqliteStorage
         self._interfaces: Sequence[HostInterface]
         self._own_paths: list[str]
-        self._never: CapabilitySet
+        self._policy: Policy
         self._tasks: TaskGroup
         self._clock: Clock
         self._messenger: LocalMessenger
@@ -127,7 +127,7 @@ class Host:
         stack.callback(self._close_engine, self._engine)
         self._interfaces = all_interfaces()
         self._own_paths = await in_thread(lambda: self._find_own_paths(cache_folder))
-        self._never = never_list(self._own_paths)
+        self._policy = Policy(never_list(self._own_paths), config.deny or CapabilitySet({}))
         self._clock = LoopClock(asyncio.get_running_loop())
         self._messenger = LocalMessenger(self._registry, self._clock, config.ask_timeout_s)
         self._tasks = anyio.create_task_group()
@@ -341,7 +341,7 @@ class Host:
         except PatternInvalid as error:
             raise SpawnRefused(f"{actor_id}: {error}") from error
         tally = Tally(self._audit)
-        capabilities = CapabilityService(tally, self._never, config.deny)
+        capabilities = CapabilityService(tally, self._policy)
         cpu = CpuAccount(manifest.limits.cpu)
         before = self._ended.get(actor_id)
         first = 1 if before is None else before.actor.incarnation + 1
@@ -351,7 +351,7 @@ class Host:
             manifest=manifest,
             wasm_digest=package.wasm_digest,
             component=component,
-            grants=required.union(optional),
+            required=required,
             optional=optional,
             capabilities=capabilities,
             files=files,

@@ -101,7 +101,7 @@ class WasmGuestFactory:
     manifest: Manifest
     wasm_digest: str
     component: Component
-    grants: CapabilitySet
+    required: CapabilitySet
     optional: CapabilitySet
     capabilities: CapabilityService
     files: FileSpace
@@ -120,10 +120,10 @@ class WasmGuestFactory:
         """Make the context of an incarnation."""
         return SecurityContext(
             self.id,
-            self.grants,
+            self.required,
+            self.optional,
             wasm_digest=self.wasm_digest,
             manifest_digest=self.manifest.digest,
-            optional_granted=self.optional,
             incarnation=incarnation,
         )
 

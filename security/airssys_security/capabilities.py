@@ -1,23 +1,30 @@
 """A set of grants: for each kind and action the patterns, compiled for matching. Immutable.
 
 The same shape serves grants, deny lists and the never-list. It knows what covers what, and nothing of who asks.
+
+What a set holds of a kind and an action is one list of patterns, of which any may cover a resource; or, where two sets
+were cut and no pattern can say what is left, several lists, of which each must.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final
+from typing import Final, cast
 
 from airssys_security.errors import MatchTooCostly, PatternInvalid
-from airssys_security.patterns import network
+from airssys_security.patterns.compiled import AllOf, AllPaths, Patterns, compile_patterns
 from airssys_security.patterns.filesystem import FilesystemPatterns, Preopen
-from airssys_security.patterns.names import COMPONENT, ENVIRONMENT, NamePatterns, is_component_name
-from airssys_security.patterns.namespaces import OWN_ID, STORAGE, TOPICS, NamespacePatterns
-from airssys_security.requests import ACTIONS
+from airssys_security.patterns.names import is_component_name
+from airssys_security.patterns.namespaces import OWN_ID
+from airssys_security.patterns.network_sets import ConnectPatterns, Use, meeting
+from airssys_security.requests import GRANTABLE, is_grantable
 
-__all__ = ("CapabilitySet", "check_pattern")
+__all__ = ("CapabilitySet", "Key", "check_pattern")
 
-_Key = tuple[str, str]
+Key = tuple[str, str]
+"""A kind and an action."""
+
+_MAX_CONDITIONS: Final = 16
 
 
 def check_pattern(kind: str, action: str, pattern: str) -> None:
@@ -28,108 +35,146 @@ def check_pattern(kind: str, action: str, pattern: str) -> None:
 class CapabilitySet:
     """What is granted, or denied: patterns by kind and action. Compares equal by its patterns."""
 
-    __slots__ = ("_messaging", "_patterns", "_process", "_storage", "_topics", "component_id", "files")
+    __slots__ = ("_held", "component_id", "files")
 
-    def __init__(self, patterns: Mapping[_Key, Iterable[str]], *, component_id: str = "") -> None:
+    def __init__(self, patterns: Mapping[Key, Iterable[str]], *, component_id: str = "") -> None:
         """Compile patterns; ``component_id`` is what ``<id>`` stands for. Raises PatternInvalid."""
         if component_id and not is_component_name(component_id):
             raise PatternInvalid(component_id, "it is not a component's id", "write lower case letters, digits and '-'")
         self.component_id: Final = component_id
-        self._patterns: dict[_Key, tuple[str, ...]] = {}
-        self.files: dict[str, FilesystemPatterns] = {}
-        """The filesystem patterns by action, for who has a path split already. Not to be changed."""
-        self._storage: dict[str, NamespacePatterns] = {}
-        self._topics: dict[str, NamespacePatterns] = {}
-        self._messaging: dict[str, NamePatterns] = {}
-        self._process: dict[str, NamePatterns] = {}
+        held: dict[Key, tuple[Patterns, ...]] = {}
         bindings = {OWN_ID: component_id} if component_id else {}
         for (kind, action), given in patterns.items():
-            if action not in ACTIONS.get(kind, ()):
-                raise PatternInvalid(
-                    f"{kind}.{action}", "there is no such capability", f"the kinds are {', '.join(ACTIONS)}"
-                )
+            if not is_grantable(kind, action):
+                kinds = f"{', '.join(GRANTABLE)} and custom.<name>"
+                raise PatternInvalid(f"{kind}.{action}", "there is no such capability", f"the kinds are {kinds}")
             texts = tuple(dict.fromkeys(given))
-            if not texts:
-                continue
-            self._patterns[kind, action] = texts
-            match kind:
-                case "filesystem":
-                    self.files[action] = FilesystemPatterns(texts)
-                case "storage":
-                    self._storage[action] = NamespacePatterns(texts, STORAGE, bindings)
-                case "messaging" if action in ("publish", "subscribe"):
-                    self._topics[action] = NamespacePatterns(texts, TOPICS)
-                case "messaging":
-                    self._messaging[action] = NamePatterns(texts, COMPONENT)
-                case "process":
-                    self._process[action] = NamePatterns(texts, ENVIRONMENT)
-                case _:
-                    for text in texts:
-                        network.parse(text)
+            if texts:
+                held[kind, action] = (compile_patterns(kind, action, texts, bindings),)
+        self._take(held)
+
+    def _take(self, held: dict[Key, tuple[Patterns, ...]]) -> None:
+        self._held = held
+        self.files: dict[str, FilesystemPatterns | AllPaths] = {}
+        """The filesystem patterns by action, for who has a path split already. Not to be changed."""
+        for (kind, action), conditions in held.items():
+            if kind == "filesystem":
+                paths = cast("tuple[FilesystemPatterns, ...]", conditions)
+                self.files[action] = paths[0] if len(paths) == 1 else AllPaths(paths)
+
+    @classmethod
+    def _of(cls, held: Mapping[Key, tuple[Patterns, ...]], component_id: str) -> CapabilitySet:
+        """Make a set of what is compiled already."""
+        made = cls({}, component_id=component_id)
+        made._take({key: conditions for key, conditions in held.items() if conditions})
+        return made
+
+    def conditions(self, kind: str, action: str) -> tuple[tuple[str, ...], ...]:
+        """Return the lists of patterns for a kind and an action; a resource needs a pattern in each of them."""
+        return tuple(patterns.patterns for patterns in self._held.get((kind, action), ()))
+
+    def _texts(self) -> dict[Key, frozenset[frozenset[str]]]:
+        return {
+            key: frozenset(frozenset(patterns.patterns) for patterns in conditions)
+            for key, conditions in self._held.items()
+        }
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, CapabilitySet):
             return NotImplemented
-        return (self._patterns, self.component_id) == (other._patterns, other.component_id)
+        return self is other or (self._texts(), self.component_id) == (other._texts(), other.component_id)
 
     def __hash__(self) -> int:
-        return hash((frozenset(self._patterns.items()), self.component_id))
+        return hash((frozenset(self._texts().items()), self.component_id))
 
     def __repr__(self) -> str:
-        held = ", ".join(f"{kind}.{action}: {len(texts)}" for (kind, action), texts in self._patterns.items())
+        held = ", ".join(f"{kind}.{action}: {len(texts)}" for (kind, action), texts in self.items())
         return f"<CapabilitySet {held or 'empty'}>"
 
     def __bool__(self) -> bool:
-        return bool(self._patterns)
+        return bool(self._held)
 
-    def items(self) -> Iterable[tuple[_Key, tuple[str, ...]]]:
-        """Iterate over ((kind, action), patterns)."""
-        return self._patterns.items()
+    def items(self) -> Iterable[tuple[Key, tuple[str, ...]]]:
+        """Iterate over ((kind, action), patterns), to show them; ``to_value`` is what a set can be made of again."""
+        return tuple((key, conditions[0].patterns) for key, conditions in self._held.items())
 
     def patterns(self, kind: str, action: str) -> tuple[str, ...]:
-        """Return the patterns for a kind and an action, as they were written."""
-        return self._patterns.get((kind, action), ())
+        """Return the patterns for a kind and an action, as they were written; of several conditions the first."""
+        conditions = self._held.get((kind, action))
+        return conditions[0].patterns if conditions else ()
 
     def declares(self, kind: str) -> bool:
         """Tell whether anything of a kind is in this set."""
-        return any(held == kind for held, _ in self._patterns)
+        return any(held == kind for held, _ in self._held)
+
+    def without(self, kinds: frozenset[str]) -> CapabilitySet:
+        """Return a set that holds nothing of some kinds."""
+        if not any(kind in kinds for kind, _ in self._held):
+            return self
+        left = {key: conditions for key, conditions in self._held.items() if key[0] not in kinds}
+        return self._of(left, self.component_id)
+
+    def _common_id(self, other: CapabilitySet) -> str:
+        if self.component_id and other.component_id and self.component_id != other.component_id:
+            raise ValueError("sets of two components cannot be put together")
+        return self.component_id or other.component_id
 
     def union(self, other: CapabilitySet) -> CapabilitySet:
-        """Return a set that covers what either covers. Both must be bound to the same component."""
-        if self.component_id != other.component_id:
-            raise ValueError("sets of two components cannot be merged")
-        keys = dict.fromkeys([*self._patterns, *other._patterns])
-        merged = {key: (*self._patterns.get(key, ()), *other._patterns.get(key, ())) for key in keys}
-        return CapabilitySet(merged, component_id=self.component_id)
+        """Return a set that covers what either covers. Neither may be bound to another component than the other."""
+        component_id = self._common_id(other)
+        for one, empty in ((self, other), (other, self)):
+            if not empty and one.component_id == component_id:
+                return one
+        merged = dict(self._held)
+        for key, theirs in other._held.items():
+            ours = merged.get(key)
+            merged[key] = theirs if ours is None else self._either(key, ours, theirs, component_id)
+        return self._of(merged, component_id)
+
+    @staticmethod
+    def _either(
+        key: Key, ours: tuple[Patterns, ...], theirs: tuple[Patterns, ...], component_id: str
+    ) -> tuple[Patterns, ...]:
+        """Return the conditions that hold where either hold: each of the one or each of the other."""
+        if len(ours) * len(theirs) > _MAX_CONDITIONS:
+            raise ValueError("there are too many conditions to put two sets together")
+        bindings = {OWN_ID: component_id} if component_id else {}
+        pairs = [dict.fromkeys((*one.patterns, *other.patterns)) for one in ours for other in theirs]
+        return tuple(compile_patterns(*key, texts, bindings) for texts in pairs)
 
     def matcher(self, kind: str, action: str) -> Callable[[str], str | None] | None:
         """Return the function that finds the pattern covering a resource; None if nothing of the kind can match."""
-        match kind:
-            case "filesystem":
-                files = self.files.get(action)
-                return files.find if files else None
-            case "storage":
-                keys = self._storage.get(action)
-                return keys.find if keys else None
-            case "messaging" if action == "subscribe":
-                topics = self._topics.get(action)
-                return topics.find_covering if topics else None
-            case "messaging" if action == "publish":
-                topics = self._topics.get(action)
-                return topics.find if topics else None
-            case "messaging":
-                names = self._messaging.get(action)
-                return names.find if names else None
-            case "process":
-                names = self._process.get(action)
-                return names.find if names else None
-        return None
+        if (kind, action) == ("network", "resolve"):
+            return self._find_lookup if ("network", "connect") in self._held else None
+        conditions = self._held.get((kind, action))
+        if not conditions:
+            return None
+        return conditions[0].find if len(conditions) == 1 else AllOf(conditions).find
 
     def denier(self, kind: str, action: str) -> Callable[[str], str | None] | None:
         """Like ``matcher``, for a list that takes away: a subscription is denied as soon as it overlaps."""
-        if (kind, action) == ("messaging", "subscribe") and action in self._topics:
-            return self._topics[action].find_overlapping
-        return self.matcher(kind, action)
+        conditions = self._held.get((kind, action))
+        if not conditions:
+            return None
+        return conditions[0].find_denying if len(conditions) == 1 else AllOf(conditions).find_denying
+
+    @property
+    def connecting(self) -> tuple[ConnectPatterns, ...]:
+        """The conditions on what may be connected to, for who asks about names and addresses alone."""
+        return cast("tuple[ConnectPatterns, ...]", self._held.get(("network", "connect"), ()))
+
+    def uses(self, name: str) -> list[Use]:
+        """Return what may be done with a host name: which schemes and ports, by which pattern."""
+        conditions = self.connecting
+        if not conditions:
+            return []
+        found = conditions[0].uses(name)
+        for condition in conditions[1:]:
+            found = meeting(found, condition.uses(name))
+        return found
+
+    def _find_lookup(self, name: str) -> str | None:
+        return next((use.text for use in self.uses(name)), None)
 
     def could_reach(self, path: str) -> bool:
         """Tell whether any filesystem grant covers this path or could cover something below it: for listings."""

@@ -7,62 +7,67 @@ here are for the operator.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from time import time_ns
 from typing import Final
 
 from airssys_security.audit.records import AuditSink, CheckRecord, EventRecord
-from airssys_security.capabilities import CapabilitySet
 from airssys_security.context import SecurityContext
 from airssys_security.decisions import _MINT, Decision, Denied, Granted, Layer
 from airssys_security.errors import AuditUnavailable, MatchTooCostly
-from airssys_security.never import never_list
-from airssys_security.patterns.filesystem import FilesystemPatterns, path_fault, split
-from airssys_security.patterns.namespaces import STORAGE, TOPICS
-from airssys_security.requests import ACTIONS, Request
+from airssys_security.forms import request_fault
+from airssys_security.patterns.address_ranges import parse_address, special_range, text_of
+from airssys_security.patterns.filesystem import path_fault, split
+from airssys_security.patterns.hosts import is_local_name
+from airssys_security.patterns.network import read_target
+from airssys_security.patterns.network_sets import left_of
+from airssys_security.policy import Policy as Policy
+from airssys_security.requests import Request
 
-__all__ = ("CapabilityService", "check_capability")
+__all__ = ("CapabilityService", "Policy", "check_capability")
 
-_MAX_RESOURCE: Final = 16384
-_NOTHING: Final = CapabilitySet({})
+_DEV: Final = "dev"
 
 
 class CapabilityService:
-    """Checks requests against a context and its own lists, and writes down what it answered."""
+    """Checks requests against a context and the policy in force, and writes down what it answered."""
 
-    __slots__ = ("_audit", "_deny", "_never", "_refusing")
+    __slots__ = ("_audit", "_policy")
 
-    def __init__(self, audit: AuditSink, never: CapabilitySet | None = None, deny: CapabilitySet | None = None) -> None:
-        """``never`` defaults to the strong list without state folders; ``deny`` to nothing."""
+    def __init__(self, audit: AuditSink, policy: Policy | None = None) -> None:
+        """``policy`` defaults to the strong never-list without state folders, and no denials."""
         self._audit = audit
-        self._never = never_list() if never is None else never
-        self._deny = _NOTHING if deny is None else deny
-        lists = (("never", self._never), ("deny", self._deny))
-        self._refusing: dict[str, list[tuple[str, FilesystemPatterns]]] = {
-            action: [(layer, listed.files[action]) for layer, listed in lists if action in listed.files]
-            for action in ACTIONS["filesystem"]
-        }
+        self._policy = Policy() if policy is None else policy
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force."""
+        return self._policy
+
+    def publish(self, policy: Policy) -> None:
+        """Put another policy in force, at once for every check that begins from now on.
+
+        One assignment: who is in the middle of a check ends it under the old one, and what contexts remember is of
+        one policy only.
+        """
+        self._policy = policy
 
     def check(self, context: SecurityContext, request: Request) -> Decision:
         """Decide, without effect and without record. The answer says which layer and which pattern decided."""
-        cache = context.cache
-        if cache.owner is self:
+        policy, cache = self._policy, context.cache
+        if cache.owner is policy:
             try:
                 known = cache.entries.get(request)
+                # A subclass of str may be equal to what is known, and mean something else where it is used.
+                if known is not None and type(request.resource) is str:
+                    return known
             except Exception:  # what cannot be hashed is not known, and is refused by its form
-                known = None
-            if known is not None:
-                return known
-        return self._decide(context, request)
+                return self._decide(policy, context, request)
+        return self._decide(policy, context, request)
 
     def authorize(self, context: SecurityContext, request: Request, evidence: str = "") -> Granted | Denied:
         """Check, record, and return the proof or the refusal. What is not recorded is not granted."""
-        cache = context.cache
-        try:
-            decision = cache.entries.get(request) if cache.owner is self else None
-        except Exception:  # what cannot be hashed is not known, and is refused by its form
-            decision = None
-        if decision is None:
-            decision = self._decide(context, request)
+        decision = self.check(context, request)
         recorded = self._audit.append(CheckRecord(time_ns(), context, decision, evidence))
         if not decision.granted:
             return Denied(decision)
@@ -86,63 +91,122 @@ class CapabilityService:
         if not self._audit.append(EventRecord(time_ns(), context, event, facts)):
             raise AuditUnavailable(f"the audit does not take records: {event!r} is not written down")
 
-    def _decide(self, context: SecurityContext, request: Request) -> Decision:
-        if type(request.resource) is not str:  # a subclass of str could answer differently the second time
-            return _refusal(context, _as_text(request), "request", "", "the resource is not text")
+    def filter_addresses(self, context: SecurityContext, request: Request, addresses: Iterable[str]) -> tuple[str, ...]:
+        """Return which answers of a look-up may be used: the addresses that a name leads to, in their order.
+
+        ``request`` is the granted one: to connect to the name, or to look it up. Special addresses and those that a
+        list takes away are left out; the operator may let names lead to special ones, but never past the lists.
+        What is no address is left out, and so is everything if anything goes wrong or nothing was granted.
+        """
+        policy = self._policy
         try:
-            judge = self._judge_path if request.kind == "filesystem" else self._judge
-            decision = judge(context, request)
+            decision = self.check(context, request)
+            target = read_target(request.action, request.resource) if decision.granted else None
+            if target is None or not target.name:
+                return ()
+            return tuple(dict.fromkeys(_usable(policy, addresses, target.scheme, target.port)))
+        except Exception:  # whatever went wrong, it must not end in an address
+            return ()
+
+    def _decide(self, policy: Policy, context: SecurityContext, request: Request) -> Decision:
+        parts = (request.kind, request.action, request.resource)
+        if not all(type(part) is str for part in parts):  # a subclass could answer differently the second time
+            return _refusal(context, _as_text(request), "request", "", "a part of the request is not text")
+        try:
+            judge = _judge_path if request.kind == "filesystem" else _judge
+            decision = judge(policy, context, request)
         except MatchTooCostly:
             reason = "too many patterns apply to this resource to decide in time"
             decision = _refusal(context, request, "error", "", reason)
         except Exception as error:  # whatever went wrong, it must not end in a grant
-            return _refusal(context, _as_text(request), "error", "", f"the check failed: {type(error).__name__}")
+            return _refusal(context, request, "error", "", f"the check failed: {type(error).__name__}")
         cache = context.cache
-        if cache.owner is not self:
-            cache = context.new_cache(self)
+        if cache.owner is not policy:
+            cache = context.new_cache(policy)
         cache.keep(request, decision)
         return decision
 
-    def _judge_path(self, context: SecurityContext, request: Request) -> Decision:
-        """Decide about a path, which is looked at and split once for all lists."""
-        path, action = request.resource, request.action
-        refusing = self._refusing.get(action)
-        names = split(path) if refusing is not None else None
-        if refusing is None or names is None:
-            return _refusal(context, request, "request", "", _fault(request.kind, action, path))
-        for layer, listed in refusing:
-            pattern = listed.find_names(names)
-            if pattern is not None:
-                return _refusal(context, request, layer, pattern, _REASONS[layer])
-        grants = context.grants.files.get(action)
-        if grants is not None and (pattern := grants.find_names(names)) is not None:
-            return Decision(request, context.component_id, True, "capability", pattern, "a grant covers it")
-        return self._by_grant(context, request, None)
 
-    def _judge(self, context: SecurityContext, request: Request) -> Decision:
-        """Decide about everything that is not a path."""
-        kind, action, resource = request.kind, request.action, request.resource
-        fault = _fault(kind, action, resource)
-        if fault:
-            return _refusal(context, request, "request", "", fault)
-        for layer, listed in (("never", self._never), ("deny", self._deny)):
-            denies = listed.denier(kind, action)
-            pattern = denies(resource) if denies else None
-            if pattern is not None:
-                return _refusal(context, request, layer, pattern, _REASONS[layer])
-        grants = context.grants.matcher(kind, action)
-        return self._by_grant(context, request, grants(resource) if grants else None)
-
-    def _by_grant(self, context: SecurityContext, request: Request, pattern: str | None) -> Decision:
+def _judge_path(policy: Policy, context: SecurityContext, request: Request) -> Decision:
+    """Decide about a path, which is looked at and split once for all lists."""
+    path, action = request.resource, request.action
+    refusing = policy.refusing.get(action)
+    names = split(path) if refusing is not None else None
+    if refusing is None or names is None:
+        fault = "there is no such action" if refusing is None else path_fault(path)
+        return _refusal(context, request, "request", "", fault)
+    for layer, listed in refusing:
+        pattern = listed.find_names(names)
         if pattern is not None:
-            return Decision(request, context.component_id, True, "capability", pattern, "a grant covers it")
-        if context.grants.patterns(request.kind, request.action):
-            reason = "no pattern covers it"
-        elif context.grants.declares(request.kind):
-            reason = "the action was never granted"
-        else:
-            reason = "the kind was never granted"
-        return _refusal(context, request, "capability", "", reason)
+            return _refusal(context, request, layer, pattern, _REASONS[layer])
+    grants = context.grants.files.get(action)
+    if grants is not None and (pattern := grants.find_names(names)) is not None:
+        return Decision(request, context.component_id, True, "capability", pattern, "a grant covers it")
+    return _not_covered(context, request)
+
+
+def _judge(policy: Policy, context: SecurityContext, request: Request) -> Decision:
+    """Decide about everything that is not a path."""
+    kind, action, resource = request.kind, request.action, request.resource
+    fault = request_fault(kind, action, resource)
+    if fault:
+        return _refusal(context, request, "request", "", fault)
+    for layer, listed in policy.lists:
+        denies = listed.denier(kind, action)
+        pattern = denies(resource) if denies else None
+        if pattern is not None:
+            return _refusal(context, request, layer, pattern, _REASONS[layer])
+    if kind == "network":
+        refused = _judge_name(policy, context, request)
+        if refused is not None:
+            return refused
+    grants = context.grants.matcher(kind, action)
+    pattern = grants(resource) if grants else None
+    if pattern is not None:
+        return Decision(request, context.component_id, True, "capability", pattern, "a grant covers it")
+    return _not_covered(context, request)
+
+
+def _judge_name(policy: Policy, context: SecurityContext, request: Request) -> Decision | None:
+    """Refuse a name that means this machine, and the look-up of a name when the lists leave nothing to do with it."""
+    target = read_target(request.action, request.resource)
+    if target is None or not target.name:
+        return None
+    if is_local_name(target.name) and not policy.names_reach_this_machine:
+        return _refusal(context, request, "deny", "", "the name means this machine, and names may not lead there here")
+    if request.action != "resolve":
+        return None
+    left = context.grants.uses(target.name)
+    for layer, listed in policy.lists:
+        if not left:
+            break
+        taken = listed.uses(target.name)
+        left = left_of(left, taken) if taken else left
+        if not left:
+            return _refusal(context, request, layer, taken[0].text, _REASONS[layer])
+    return None
+
+
+def _not_covered(context: SecurityContext, request: Request) -> Decision:
+    """Answer for what no grant covers: refused, by the mask if only that is why; under the dev mode not refused."""
+    kind, action, resource = request.kind, request.action, request.resource
+    if context.mask:
+        granted = context.granted_unmasked.matcher(kind, action)
+        pattern = granted(resource) if granted else None
+        if pattern is not None:
+            return _refusal(context, request, "mask", pattern, "it was granted, and is taken away for now")
+    if context.trust == _DEV and (kind, action) != ("messaging", "receive"):
+        if kind in context.mask.kinds:
+            return _refusal(context, request, "mask", "", "the whole kind is taken away for now")
+        reason = "no grant covers it: the dev mode lets it pass"
+        return Decision(request, context.component_id, True, "dev-mode", "", reason)
+    if context.grants.matcher(kind, action) is not None:
+        reason = "no pattern covers it"
+    elif context.grants.declares(kind):
+        reason = "the action was never granted"
+    else:
+        reason = "the kind was never granted"
+    return _refusal(context, request, "capability", "", reason)
 
 
 _REASONS: Final = {"never": "nobody gets this", "deny": "the operator denies it"}
@@ -158,24 +222,16 @@ def _as_text(request: Request) -> Request:
     return Request(*(part if type(part) is str else f"<{type(part).__name__}>" for part in parts))
 
 
-def _fault(kind: str, action: str, resource: str) -> str:
-    """Say what is wrong with the form of a request; empty if nothing is."""
-    actions = ACTIONS.get(kind)
-    if actions is None:
-        return "there is no such kind of capability"
-    if action not in actions:
-        return "there is no such action"
-    if kind == "filesystem":
-        return path_fault(resource)
-    if kind == "network":
-        return "network access is not supported by this version"
-    if not resource or len(resource) > _MAX_RESOURCE:
-        return "the resource is empty or too long"
-    if kind == "storage" and not STORAGE.is_resource(resource):
-        return "it is not a storage resource"
-    if action in ("publish", "subscribe") and not TOPICS.is_resource(resource, pattern=action == "subscribe"):
-        return "it is not a topic"
-    return ""
+def _usable(policy: Policy, addresses: Iterable[str], scheme: str, port: int) -> Iterator[str]:
+    for text in addresses:
+        try:
+            address = parse_address(text)
+        except ValueError:
+            continue
+        if special_range(address) is not None and not policy.is_reachable_by_name(address):
+            continue
+        if not policy.refuses_address(address, scheme, port):
+            yield text_of(address)
 
 
 def check_capability(service: CapabilityService, context: SecurityContext, request: Request) -> Decision:

@@ -15,9 +15,12 @@ from airssys_security.requests import Request
 
 __all__ = ("Decision", "Denied", "Granted", "Layer")
 
-Layer = Literal["request", "never", "deny", "capability", "audit", "error", "attempt"]
-"""Who decided: the form of the request, the never-list, the operator's deny list, the grants, the audit that could not
-take the record, a failure of the check itself, or a host function that saw an attempt to leave."""
+Layer = Literal[
+    "request", "never", "deny", "capability", "mask", "dev-mode", "quota", "approval", "audit", "error", "attempt"
+]
+"""Who decided: the form of the request, the never-list, the operator's deny list, the grants, the mask that takes a
+grant away for now, the dev mode that lets pass what no grant covers, a quota, an approval that is missing or over, the
+audit that could not take the record, a failure of the check itself, or a host function that saw an attempt to leave."""
 
 
 class Decision(msgspec.Struct, frozen=True, gc=False):

@@ -119,7 +119,7 @@ async def make_world(tmp_path: Path) -> AsyncIterator[MakeWorld]:
             context = SecurityContext(
                 id,
                 CapabilitySet(grants or {}, component_id=id),
-                optional_granted=CapabilitySet(optional or {}, component_id=id),
+                CapabilitySet(optional or {}, component_id=id),
             )
             guest = Guest(
                 id=id,

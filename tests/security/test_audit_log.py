@@ -21,7 +21,7 @@ GRANTS = CapabilitySet({("filesystem", "read"): ["/data/**"], ("messaging", "sen
 
 
 def context(name: str = "weather") -> SecurityContext:
-    return SecurityContext(name, GRANTS, "ab" * 32, "cd" * 32, incarnation=3)
+    return SecurityContext(name, GRANTS, wasm_digest="ab" * 32, manifest_digest="cd" * 32, incarnation=3)
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -108,7 +108,7 @@ def test_facts_cannot_pass_for_who_did_it(tmp_path: Path) -> None:
     with AuditLog(path) as log:
         CapabilityService(log).record(context(), "start", component_id="other", trust="forged")
     assert lines(path)[0]["unmapped"]["component_id"] == "weather"
-    assert lines(path)[0]["unmapped"]["trust"] == "operator"
+    assert lines(path)[0]["unmapped"]["trust"] == "approved"
 
 
 def test_file_is_private_and_is_appended_to(tmp_path: Path) -> None:

@@ -16,14 +16,14 @@ __all__ = ("CONTEXT",)
 def _optional_granted(guest: Guest) -> list[dict[str, str]]:
     return [
         {"name": f"{kind}.{action}", "pattern": pattern}
-        for (kind, action), patterns in guest.context.optional_granted.items()
+        for (kind, action), patterns in guest.context.optional_in_force.items()
         for pattern in patterns
     ]
 
 
 def _has_optional(guest: Guest, name: str) -> bool:
     kind, _, action = name.partition(".")
-    return bool(guest.context.optional_granted.patterns(kind, action))
+    return bool(guest.context.optional_in_force.patterns(kind, action))
 
 
 def _incarnation(guest: Guest) -> int:

@@ -282,6 +282,10 @@ class FilesystemPatterns:
         names = split(path)
         return None if names is None else self.find_names(names)
 
+    def find_denying(self, path: str) -> str | None:
+        """Return the pattern that takes a path away, or None."""
+        return self.find(path)
+
     def find_names(self, names: list[str]) -> str | None:
         """Return the pattern that covers a path given as its names, or None.
 

@@ -72,3 +72,7 @@ class NamePatterns:
             if name[:length] in stems:
                 return name[:length] + "*"
         return None
+
+    def find_denying(self, name: str) -> str | None:
+        """Return the pattern that takes a name away, or None."""
+        return self.find(name)

@@ -128,6 +128,10 @@ class NamespacePatterns:
             return None
         return self._walk(resource.split(self._space.separator), pattern=False, overlap=False)
 
+    def find_denying(self, resource: str) -> str | None:
+        """Return the pattern that takes a resource away, or None."""
+        return self.find(resource)
+
     def find_covering(self, asked: str) -> str | None:
         """Return the pattern that covers everything that another pattern covers, or None."""
         return self._walk_pattern(asked, overlap=False)
