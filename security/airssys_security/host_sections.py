@@ -100,6 +100,9 @@ class HostReader(GrantReader):
         if text.startswith("~"):
             self.wrong(path, "'~' means nobody's home here", "write the whole path")
             return None
+        if "\\" in text:
+            self.wrong(path, "it holds a backslash", "separate with /")
+            return None
         return self.folder / text
 
     def optional_path(self, sections: Mapping[str, object], key: str) -> Path | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -9,6 +11,8 @@ import msgspec
 
 from airssys_security.capabilities import CapabilitySet
 from airssys_security.limits import Ceilings, MiB
+from airssys_security.never import never_list
+from airssys_security.policy import Policy
 
 __all__ = ("ApprovalSettings", "AuditSettings", "HostComponent", "HostFile")
 
@@ -63,7 +67,7 @@ class HostFile(msgspec.Struct, frozen=True, kw_only=True):
     ceilings: Ceilings = Ceilings()
     deny: CapabilitySet = CapabilitySet({})
     never: CapabilitySet = CapabilitySet({})
-    """More than the default never-list holds; ``policy`` adds the two."""
+    """More than the default never-list holds: ``policy`` adds the two."""
     names_may_reach: tuple[str, ...] = ()
     """Networks of special addresses that a name may resolve to, as canonical CIDRs."""
     audit: AuditSettings = AuditSettings()
@@ -73,3 +77,17 @@ class HostFile(msgspec.Struct, frozen=True, kw_only=True):
     custom: dict[str, tuple[str, ...]] = {}
     """Actions of each custom kind, by its name without ``custom.``."""
     components: tuple[HostComponent, ...] = ()
+
+    def own_paths(self) -> tuple[str, ...]:
+        """Return what the host itself lives on, which no component may touch; made absolute, links not followed."""
+        paths = (self.state_folder, self.cache_folder, self.trust, self.audit.file, self.audit.heads, Path(self.file))
+        return tuple(os.path.abspath(path) for path in paths if path is not None)
+
+    def policy(self, own_paths: Iterable[str] | None = None) -> Policy:
+        """Return what stands above every grant.
+
+        ``own_paths`` are the host's files and folders, resolved; without them those are taken as they are written.
+        Raises PatternInvalid if one of them cannot be written as a pattern.
+        """
+        never = never_list(self.own_paths() if own_paths is None else own_paths)
+        return Policy(never.union(self.never), self.deny, self.names_may_reach)
