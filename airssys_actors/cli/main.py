@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from airssys_actors.cli import check, explain
+
 __all__ = ("app", "main")
 
 app = typer.Typer(
@@ -31,6 +33,10 @@ def _options(
     ] = False,
 ) -> None:
     """Run code that is not trusted, and say what it may do."""
+
+
+check.register(app)
+explain.register(app)
 
 
 def main() -> None:
