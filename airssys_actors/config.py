@@ -11,8 +11,11 @@ from pathlib import Path
 import msgspec
 from airssys_security.audit.records import AuditSink
 from airssys_security.capabilities import CapabilitySet
+from airssys_security.host_file import load_host_file
+from airssys_security.host_values import AuditSettings, HostFile
 from airssys_security.limits import Ceilings
 from airssys_security.patterns.filesystem import normalise
+from airssys_security.trust.sources import TrustPolicy
 
 from airssys_actors.engine.compiler import CompileLimits
 from airssys_actors.errors import ConfigInvalid
@@ -36,12 +39,33 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Where compiled code is kept. None: the user's own cache folder, shared by all hosts of this user."""
     audit_file: Path | None = None
     """The audit's file of JSON lines, appended to. None: ``audit.jsonl`` in the state folder."""
+    audit_settings: AuditSettings = AuditSettings()
+    """How the audit is written: a second place for its heads, rotation, durability, a component's volume.
+
+    Its ``file`` is not looked at: ``audit_file`` is.
+    """
     audit: AuditSink | None = None
     """A sink in place of the file; the host does not close it."""
     ceilings: Ceilings = Ceilings()
     """The most that a manifest may ask for."""
     deny: CapabilitySet | None = None
     """What no component gets here, whatever its manifest says. The never-list stands above it anyway."""
+    never: CapabilitySet | None = None
+    """More for the never-list, which holds for everyone, trusted sources and development included."""
+    names_may_reach: tuple[str, ...] = ()
+    """Networks of special addresses, as CIDRs, that a name may resolve to. Without any a name leads outside only."""
+    custom: Mapping[str, tuple[str, ...]] = {}
+    """Capabilities of the application's own: the name of each kind, and its actions."""
+    trust: TrustPolicy | Path | None = None
+    """Where components may come from without being reviewed, and how much they may do then: ``trust_folders(...)`` for
+    the application's own, a ``trust.toml``, or None: the one in the state folder, and without it nothing is trusted.
+    """
+    production: bool = False
+    """Refuse sources of level "dev", which bypass the grants."""
+    single_operator: bool = False
+    """Who asks for an approval may also give it. Without it a reviewer is another user of the machine."""
+    approvals_expire_after_s: float | None = None
+    """How long an approval holds when its reviewer sets no end. None: until it is revoked."""
     volumes: Mapping[str, Path] = {}
     """Folders of the host by the name that guests see. Without any, a guest's paths are the host's."""
     environment: Mapping[str, str] = {}
@@ -82,6 +106,32 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True):
             number: object = getattr(self, field)
             if isinstance(number, bool) or not isinstance(number, (int, float)) or not least <= number < float("inf"):
                 raise ConfigInvalid(field, f"it is {number!r}", f"give a number from {least}")
+
+    @classmethod
+    def from_file(cls, path: Path) -> HostConfig:
+        """Take the settings of a ``Host.toml``; its components are for who starts them. Raises HostFileInvalid."""
+        return cls.from_host_file(load_host_file(path))
+
+    @classmethod
+    def from_host_file(cls, host: HostFile) -> HostConfig:
+        """Take the settings of a ``Host.toml`` that was read."""
+        return cls(
+            state_folder=host.state_folder,
+            cache_folder=host.cache_folder,
+            audit_file=host.audit.file,
+            audit_settings=host.audit,
+            ceilings=host.ceilings,
+            deny=host.deny,
+            never=host.never,
+            names_may_reach=host.names_may_reach,
+            custom=host.custom,
+            trust=host.trust,
+            production=host.production,
+            single_operator=host.single_operator,
+            approvals_expire_after_s=host.approvals.expire_after_s,
+            volumes=host.volumes,
+            environment=host.environment,
+        )
 
 
 def check_volume(guest_path: object, host_path: object) -> None:

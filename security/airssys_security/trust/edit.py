@@ -54,8 +54,8 @@ def _rendered(source: TrustSource) -> str:
             named[action] = list(patterns)
         else:
             most.setdefault(kind, {})[action] = list(patterns)
-    sections = {
-        "max": most,
+    sections: dict[str, object] = {
+        "max": "everything" if source.unlimited else most,
         "limits": _changed(LIMITS, source.limits),
         "quotas": _changed(QUOTAS, source.quotas),
     }

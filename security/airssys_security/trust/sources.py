@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -13,7 +15,7 @@ from airssys_security.patterns.filesystem import FilesystemPatterns
 from airssys_security.trust.keys import PublicKey
 from airssys_security.trust.origin import Origin, parse_git_url, split_git_url
 
-__all__ = ("TrustPolicy", "TrustSource", "shadows")
+__all__ = ("TrustPolicy", "TrustSource", "shadows", "trust_folders")
 
 
 class TrustSource(msgspec.Struct, frozen=True):
@@ -34,6 +36,8 @@ class TrustSource(msgspec.Struct, frozen=True):
     """What is granted without review; nothing if it is empty."""
     limits: Limits = Limits()
     quotas: Quotas = Quotas()
+    unlimited: bool = False
+    """``max = "everything"``: nothing is reviewed, and the host's ceilings, deny lists and never-list alone hold."""
 
     def matches(self, origin: Origin, signer: PublicKey | None) -> bool:
         """Tell whether a component comes from here; ``signer`` is a key whose signature was verified.
@@ -64,6 +68,23 @@ class TrustPolicy(msgspec.Struct, frozen=True):
     def find(self, origin: Origin, signer: PublicKey | None) -> TrustSource | None:
         """Return the first source that a component comes from."""
         return next((source for source in self.sources if source.matches(origin, signer)), None)
+
+
+def trust_folders(*folders: Path) -> TrustPolicy:
+    """Trust what lies in folders of the application's own, and below them, as far as the application itself is trusted.
+
+    Authority: whatever a manifest in one of them asks for is granted, within the host's ceilings and below its lists.
+    """
+    sources = [
+        TrustSource(f"folder-{number}", "trusted", folder=pattern, unlimited=True)
+        for number, pattern in enumerate((f"{_literally(os.path.realpath(folder))}/**" for folder in folders), 1)
+    ]
+    return TrustPolicy(tuple(sources), "application")
+
+
+def _literally(path: str) -> str:
+    """Spell a path as a pattern that covers it alone."""
+    return "".join(f"[{character}]" if character in "*?[{}" else character for character in path.rstrip("/"))
 
 
 def _covers(wide: str, narrow: str) -> bool:

@@ -36,6 +36,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _SELECTORS: Final = ("key", "git", "folder")
 _KNOWN: Final = ("name", "level", *_SELECTORS, "ref", "commit", "max", "limits", "quotas")
 _LEVELS: Final = ("trusted", "dev")
+_EVERYTHING: Final = "everything"
 
 
 class _Sources(GrantReader):
@@ -55,7 +56,12 @@ class _Sources(GrantReader):
         ref = self.ref((*path, "ref"), entries["ref"]) if "ref" in entries else ""
         commit = self.commit((*path, "commit"), entries["commit"]) if "commit" in entries else ""
         folder = self.folder((*path, "folder"), entries["folder"]) if "folder" in entries else ""
-        most = CapabilityRequests(self.grants((*path, "max"), entries.get("max", {})))
+        unlimited = entries.get("max") == _EVERYTHING
+        most = CapabilityRequests(() if unlimited else self.grants((*path, "max"), entries.get("max", {})))
+        for each in ("limits", "quotas"):
+            if unlimited and each in entries:
+                what = f'max = "{_EVERYTHING}" lets the host\'s ceilings alone hold, so this would be without effect'
+                self.wrong((*path, each), what, "remove it, or write what max holds")
         limits = quantities(self, (*path, "limits"), entries.get("limits", {}), LIMITS, Limits(), None)
         quotas = quantities(self, (*path, "quotas"), entries.get("quotas", {}), QUOTAS, Quotas(), None)
         if len(self.problems) > before:
@@ -71,6 +77,7 @@ class _Sources(GrantReader):
             most,
             Limits(**limits),  # type: ignore[arg-type]
             Quotas(**quotas),  # type: ignore[arg-type]
+            unlimited,
         )
 
     def name(self, path: KeyPath, entries: Mapping[str, object]) -> str:
@@ -207,8 +214,6 @@ def load_trust_file(path: Path) -> TrustPolicy:
         what = f"it cannot be looked at ({os.strerror(error.errno or 0)})"
         raise TrustFileInvalid(visible(str(path)), (Problem(1, 1, "", what, "name a trust.toml"),)) from error
     if facts.st_uid not in (0, os.geteuid()) or facts.st_mode & 0o002:
-        problem = Problem(
-            1, 1, "", "another user could have written it", "let it be root's or yours, and chmod o-w it"
-        )
+        problem = Problem(1, 1, "", "another user could have written it", "let it be root's or yours, and chmod o-w it")
         raise TrustFileInvalid(file, (problem,))
     return parse_trust_file(text, file)
