@@ -68,7 +68,9 @@ _FILE_VERBS: Final = {"read": "read", "write": "create, change and remove"}
 
 
 def _file(action: str, pattern: str) -> tuple[Risk, str]:
-    verb = _FILE_VERBS[action]
+    if not pattern.startswith("/"):
+        raise ValueError("it is no path")
+    verb = _FILE_VERBS.get(action, action)
     risk = _most({_file_risk(action, each) for each in expand(pattern)})
     if pattern == "/**":
         return risk, f"may {verb} every file and folder of this machine"
@@ -154,7 +156,7 @@ _STORAGE_VERBS: Final = {"read": "read", "write": "set", "delete": "delete"}
 
 
 def _storage(action: str, pattern: str, component_id: str) -> tuple[Risk, str]:
-    verb = _STORAGE_VERBS[action]
+    verb = _STORAGE_VERBS.get(action, action)
     segments = pattern.split(":")
     own = segments[0] == "component" and segments[1:2] in ([OWN_ID], [component_id or OWN_ID])
     if own:
