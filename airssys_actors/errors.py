@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = (
     "ActorDied",
+    "AdminUnreachable",
     "AirssysError",
     "AskTimeout",
     "CacheRefused",
@@ -191,6 +192,10 @@ class ConfigInvalid(AirssysError, ValueError):
     def __init__(self, field: str, what: str, remedy: str) -> None:
         self.field, self.what, self.remedy = field, what, remedy
         super().__init__(f"HostConfig.{field}: {what}; {remedy}")
+
+
+class AdminUnreachable(AirssysError):
+    """Raised when a host holds the state folder and no command can be given to it; the text says why."""
 
 
 class SourceRefused(AirssysError):

@@ -1,12 +1,14 @@
 """The components that were installed: their files by their digest, and for each id which of them it means now.
 
-What was stored is what is loaded. Files are written whole, made durable and renamed into place; reading hashes them
+A newer version that has to wait for its approval lies beside the one in use, and takes its place when it is approved:
+until then the old one starts as before. What was stored is what is loaded. Files are written whole, made durable and renamed into place; reading hashes them
 again, and one that changed is refused by name. The store knows nothing of trust: what is in it may still have to wait.
 
 ::
 
     components/files/<digest>/{manifest,wasm,signature}
     components/current/<id>.json
+    components/waiting/<id>.json
 
 All of this blocks; call it from a thread. Only the owner of the state folder opens it.
 """
@@ -75,14 +77,17 @@ class ComponentStore:
         self.path = state_folder / "components"
         self._files = self.path / "files"
         self._current = self.path / "current"
+        self._waiting = self.path / "waiting"
         self._changing = threading.Lock()
-        for folder in (self.path, self._files, self._current):
+        for folder in (self.path, self._files, self._current, self._waiting):
             _make_private(folder)
         for left in self.path.glob(f"{_TEMPORARY}*"):  # of a host that was killed while it stored
             _remove(left)
 
-    def put(self, component_id: str, found: Established, by: Identity, *, now: float) -> Installed:
-        """Store a component and let the id mean it from now on. After this returned, it survives a power cut.
+    def put(self, component_id: str, found: Established, by: Identity, *, now: float, waits: bool = False) -> Installed:
+        """Store a component under an id. After this returned, it survives a power cut.
+
+        It is what the id means from now on; one that ``waits`` only if nothing was in use before.
 
         Raises:
             SourceRefused: if this is no id for a component.
@@ -93,8 +98,22 @@ class ComponentStore:
         record = Installed(component_id, version, found.origin, files.digests, now, by)
         with self._changing:
             self._store_files(files)
-            self._write_record(component_id, record)
+            before = self._find_in(self._current, component_id, lenient=True)
+            beside = waits and before is not None and before.digests != record.digests
+            self._write_record(self._waiting if beside else self._current, record)
+            if not beside:
+                self._forget(self._waiting, component_id)
         return record
+
+    def promote(self, component_id: str, wasm_digest: str, manifest_digest: str) -> bool:
+        """Let the id mean what waits beside it, if it is made of these; False if nothing such waits."""
+        with self._changing:
+            record = self._find_in(self._waiting, component_id)
+            if record is None or (record.wasm_digest, record.manifest_digest) != (wasm_digest, manifest_digest):
+                return False
+            self._write_record(self._current, record)
+            self._forget(self._waiting, component_id)
+        return True
 
     def _store_files(self, files: ComponentFiles) -> None:
         place = self._files / digest_of(files.digests)
@@ -122,16 +141,16 @@ class ComponentStore:
             return False
         return True
 
-    def _write_record(self, component_id: str, record: Installed) -> None:
+    def _write_record(self, folder: Path, record: Installed) -> None:
         descriptor, name = tempfile.mkstemp(prefix=_TEMPORARY, dir=self.path)
         os.close(descriptor)
         try:
             _write_durably(Path(name), msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n")
-            os.rename(name, self._record(component_id))
+            os.rename(name, folder / f"{record.id}.json")
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
-        _sync_folder(self._current)
+        _sync_folder(folder)
 
     def find(self, component_id: str) -> Installed | None:
         """Give what is installed under an id; None if there is nothing.
@@ -139,19 +158,26 @@ class ComponentStore:
         Raises:
             StoreDamaged: if its record cannot be read.
         """
+        return self._find_in(self._current, component_id)
+
+    def waiting(self, component_id: str) -> Installed | None:
+        """Give what lies beside it and waits for its approval. Raises StoreDamaged."""
+        return self._find_in(self._waiting, component_id)
+
+    def _find_in(self, folder: Path, component_id: str, *, lenient: bool = False) -> Installed | None:
         if not is_component_name(component_id):
             return None
         try:
-            contents = _read(self._record(component_id), _MAX_RECORD_BYTES)
+            record = msgspec.json.decode(_read(folder / f"{component_id}.json", _MAX_RECORD_BYTES), type=Installed)
         except FileNotFoundError:
             return None
-        except OSError as error:
-            raise StoreDamaged(component_id, "its record", f"cannot be read ({error})") from error
-        try:
-            record = msgspec.json.decode(contents, type=Installed)
-        except msgspec.MsgspecError as error:
+        except (OSError, msgspec.MsgspecError, RecursionError) as error:
+            if lenient:
+                return None
             raise StoreDamaged(component_id, "its record", f"cannot be read ({error})") from error
         if record.id != component_id or not {"manifest", "wasm"} <= record.digests.keys() <= _LIMITS.keys():
+            if lenient:
+                return None
             raise StoreDamaged(component_id, "its record", "is of something else")
         return record
 
@@ -166,6 +192,20 @@ class ComponentStore:
             return None
         place = self._files / digest_of(record.digests)
         return record, self._read_files(component_id, place, record.digests)
+
+    def load_established(self, component_id: str, ceilings: Ceilings | None = None) -> Established | None:
+        """Give what is installed under an id as the host established it when it was.
+
+        Raises:
+            StoreDamaged: if a file is not what was stored.
+            ManifestRefused: if the manifest asks for more than these ceilings.
+        """
+        loaded = self.load(component_id)
+        if loaded is None:
+            return None
+        record, files = loaded
+        manifest = read_manifest_text(files.manifest, f"{component_id} (installed)", ceilings)
+        return Established(record.origin, files, manifest)
 
     def load_package(self, component_id: str, ceilings: Ceilings | None = None) -> tuple[Installed, Package] | None:
         """Give what is needed to run what is installed under an id.
@@ -193,13 +233,16 @@ class ComponentStore:
         return ComponentFiles(contents["manifest"], contents["wasm"], contents.get("signature"))
 
     def all(self) -> tuple[Installed, ...]:
-        """Give all that is installed, by id.
+        """Give all that is in use, by id.
 
         Raises:
             StoreDamaged: if a record cannot be read.
         """
-        ids = sorted(path.name.removesuffix(".json") for path in self._current.iterdir())
-        return tuple(record for each in ids if (record := self.find(each)) is not None)
+        return self._all_in(self._current)
+
+    def _all_in(self, folder: Path) -> tuple[Installed, ...]:
+        ids = sorted(path.name.removesuffix(".json") for path in folder.iterdir())
+        return tuple(record for each in ids if (record := self._find_in(folder, each)) is not None)
 
     def remove(self, component_id: str) -> bool:
         """Forget what is installed under an id, with its files unless another id means them too; False if nothing is.
@@ -209,22 +252,24 @@ class ComponentStore:
         if not is_component_name(component_id):
             return False
         with self._changing:
+            found = self._forget(self._current, component_id) | self._forget(self._waiting, component_id)
             try:
-                self._record(component_id).unlink()
-            except FileNotFoundError:
-                return False
-            _sync_folder(self._current)
-            try:
-                meant = {digest_of(record.digests) for record in self.all()}
+                kept = (*self._all_in(self._current), *self._all_in(self._waiting))
             except StoreDamaged:
-                return True  # which files it means is not known, so all are kept
+                return found  # which files it means is not known, so all are kept
+            meant = {digest_of(record.digests) for record in kept}
             for place in self._files.iterdir():
                 if place.name not in meant:
                     _remove(place)
-        return True
+        return found
 
-    def _record(self, component_id: str) -> Path:
-        return self._current / f"{component_id}.json"
+    def _forget(self, folder: Path, component_id: str) -> bool:
+        try:
+            (folder / f"{component_id}.json").unlink()
+        except FileNotFoundError:
+            return False
+        _sync_folder(folder)
+        return True
 
     def _hold_id(self, component_id: str) -> None:
         if not is_component_name(component_id):

@@ -187,7 +187,7 @@ def test_failed_write_changes_nothing(store: ComponentStore, monkeypatch: pytest
         with pytest.raises(OSError, match="No space"):
             put(store, files=ComponentFiles(MANIFEST, b"newer"))
     assert store.load("weather") == (record, FILES)
-    assert sorted(path.name for path in store.path.iterdir()) == ["current", "files"]
+    assert sorted(path.name for path in store.path.iterdir()) == ["current", "files", "waiting"]
 
 
 def test_leftovers_of_a_killed_host_are_removed(store: ComponentStore, tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_leftovers_of_a_killed_host_are_removed(store: ComponentStore, tmp_path:
     (store.path / "tmp-abc" / "wasm").write_bytes(b"half")
     (store.path / "tmp-link").symlink_to(store.path / "files")
     again = ComponentStore(tmp_path)
-    assert sorted(path.name for path in again.path.iterdir()) == ["current", "files"]
+    assert sorted(path.name for path in again.path.iterdir()) == ["current", "files", "waiting"]
     assert again.load("weather") is not None
 
 
@@ -211,3 +211,58 @@ def test_store_that_is_a_link_is_refused(tmp_path: Path) -> None:
     (tmp_path / "components").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(ConfigInvalid, match="its owner alone"):
         ComponentStore(tmp_path)
+
+
+# -- versions that wait -----------------------------------------------------------------------------------------------
+
+NEWER = ComponentFiles(MANIFEST.replace(b"1.2.0", b"1.3.0"), b"newer")
+
+
+def put_waiting(store: ComponentStore, files: ComponentFiles = NEWER) -> Installed:
+    found = Established(ORIGIN, files, read_manifest_text(files.manifest, "Component.toml"))
+    return store.put("weather", found, OPERATOR, now=6.0, waits=True)
+
+
+def test_version_that_waits_leaves_the_one_in_use(store: ComponentStore) -> None:
+    used = put(store)
+    newer = put_waiting(store)
+    assert (store.find("weather"), store.waiting("weather")) == (used, newer)
+    assert store.load("weather") == (used, FILES)
+
+
+def test_version_that_waits_is_in_use_once_it_is_promoted(store: ComponentStore) -> None:
+    put(store)
+    newer = put_waiting(store)
+    assert not store.promote("weather", newer.wasm_digest, "0" * 64)
+    assert store.promote("weather", newer.wasm_digest, newer.manifest_digest)
+    assert not store.promote("weather", newer.wasm_digest, newer.manifest_digest)
+    assert (store.load("weather"), store.waiting("weather")) == ((newer, NEWER), None)
+
+
+def test_first_version_is_in_use_though_it_waits(store: ComponentStore) -> None:
+    newer = put_waiting(store)
+    assert (store.find("weather"), store.waiting("weather")) == (newer, None)
+
+
+def test_version_that_need_not_wait_replaces_one_that_waits(store: ComponentStore) -> None:
+    put(store)
+    put_waiting(store)
+    record = put(store)
+    assert (store.find("weather"), store.waiting("weather")) == (record, None)
+
+
+def test_files_of_a_version_that_waits_are_kept_and_go_with_it(store: ComponentStore) -> None:
+    put(store)
+    put_waiting(store)
+    put(store, "gateway")
+    assert store.remove("gateway")
+    assert len(list((store.path / "files").iterdir())) == 2
+    assert store.remove("weather")
+    assert list((store.path / "files").iterdir()) == []
+
+
+def test_damaged_record_does_not_keep_a_new_version_out(store: ComponentStore) -> None:
+    put(store)
+    (store.path / "current" / "weather.json").write_text("{")
+    newer = put_waiting(store)
+    assert store.load("weather") == (newer, NEWER)
