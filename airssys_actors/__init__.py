@@ -12,7 +12,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from airssys_security.errors import ApprovalPending as ApprovalPending
     from airssys_security.limits import Ceilings as Ceilings
+    from airssys_security.trust.sources import TrustPolicy as TrustPolicy
+    from airssys_security.trust.sources import trust_folders as trust_folders
 
     from airssys_actors.actors.message import Payload as Payload
     from airssys_actors.actors.ref import ActorRef as ActorRef
@@ -38,6 +41,7 @@ __all__ = (
     "ActorRef",
     "ActorStatistics",
     "AirssysError",
+    "ApprovalPending",
     "AskTimeout",
     "Ceilings",
     "ComponentError",
@@ -53,16 +57,21 @@ __all__ = (
     "Payload",
     "SpawnRefused",
     "StateFolderBusy",
+    "TrustPolicy",
+    "trust_folders",
 )
 
 _ELSEWHERE = {
     "ActorRef": "airssys_actors.actors.ref",
     "ActorStatistics": "airssys_actors.hosting.statistics",
+    "ApprovalPending": "airssys_security.errors",
     "Ceilings": "airssys_security.limits",
     "Host": "airssys_actors.host",
     "HostConfig": "airssys_actors.config",
     "HostStatistics": "airssys_actors.hosting.statistics",
     "Payload": "airssys_actors.actors.message",
+    "TrustPolicy": "airssys_security.trust.sources",
+    "trust_folders": "airssys_security.trust.sources",
 }
 
 

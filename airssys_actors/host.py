@@ -14,18 +14,25 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from importlib.metadata import version
 from pathlib import Path
+from time import time_ns
 from types import TracebackType
 
 import anyio
+import msgspec
+from airssys_security.approval.book import ApprovalBook
+from airssys_security.approval.store import ApprovalStore
 from airssys_security.audit.log import AuditLog
-from airssys_security.audit.records import AuditSink
+from airssys_security.audit.records import AuditSink, EventRecord, Fact
 from airssys_security.capabilities import CapabilitySet
 from airssys_security.checks import CapabilityService, Policy
-from airssys_security.errors import AuditUnavailable, ManifestInvalid, PackageInvalid, PatternInvalid
-from airssys_security.manifest.package import Package, load_package
+from airssys_security.errors import ApprovalStoreInvalid, AuditUnavailable, TrustFileInvalid
 from airssys_security.manifest.values import Manifest
 from airssys_security.never import never_list
 from airssys_security.patterns.names import is_component_name
+from airssys_security.text import visible
+from airssys_security.trust.origin import Identity
+from airssys_security.trust.sources import TrustPolicy
+from airssys_security.trust.trust_file import load_trust_file
 from airssys_supervisors import BackoffSpec, ChildSpec, OneForOne, Restart, SupervisorSpec
 from anyio.abc import TaskGroup
 from loguru import logger
@@ -43,16 +50,20 @@ from airssys_actors.engine.component import Component
 from airssys_actors.engine.cpu import CpuAccount
 from airssys_actors.engine.engine import Engine
 from airssys_actors.engine.host import HostInterface
-from airssys_actors.errors import ComponentError, ConfigInvalid, HostClosed, ManifestRefused, SpawnRefused
+from airssys_actors.errors import ComponentError, ConfigInvalid, HostClosed, SourceRefused, SpawnRefused, StoreDamaged
 from airssys_actors.files.pool import FilePool
 from airssys_actors.files.space import FileSpace
+from airssys_actors.hosting.admission import Admission, Admissions
+from airssys_actors.hosting.component_store import ComponentStore
+from airssys_actors.hosting.provenance import Established, establish
+from airssys_actors.hosting.sources import parse_source
 from airssys_actors.hosting.state_folder import StateFolder
 from airssys_actors.hosting.statistics import ActorStatistics, HostStatistics
 from airssys_actors.hosting.tally import Tally
 from airssys_actors.hosting.unit import Unit
 from airssys_actors.hosting.wasm_guest import WasmGuestFactory, require_handler
 from airssys_actors.interfaces import all_interfaces
-from airssys_actors.interfaces.guest import Account
+from airssys_actors.interfaces.guest import ledger_of
 from airssys_actors.interfaces.guest_log import LoguruSink
 from airssys_actors.storage.sqlite import SqliteStorage
 
@@ -80,6 +91,9 @@ class Host:
         self._engine: Engine | None = None
         self._audit: AuditSink
         self._pool: FilePool
+        self._operator = Identity(os.geteuid(), "host")
+        self._trust: TrustPolicy
+        self._admissions: Admissions
         self._storage: SqliteStorage
         self._interfaces: Sequence[HostInterface]
         self._own_paths: list[str]
@@ -120,6 +134,10 @@ class Host:
         else:
             self._audit = self._audit_log = await in_thread(self._open_audit, AuditLog.close)
             stack.push_async_callback(self._close_audit)
+        self._trust = await in_thread(self._load_trust)
+        book = await in_thread(self._open_book, ApprovalBook.close)
+        stack.push_async_callback(in_thread, book.close)
+        self._admissions = Admissions(book, production=config.production, custom=config.custom)
         self._storage = SqliteStorage(self._state.path / "storage.sqlite")
         stack.push_async_callback(self._storage.aclose)
         cache_folder = config.cache_folder or _user_cache_folder()
@@ -127,7 +145,7 @@ class Host:
         stack.callback(self._close_engine, self._engine)
         self._interfaces = all_interfaces()
         self._own_paths = await in_thread(lambda: self._find_own_paths(cache_folder))
-        self._policy = Policy(never_list(self._own_paths), config.deny or CapabilitySet({}))
+        self._policy = self._make_policy(config.deny or CapabilitySet({}))
         self._clock = LoopClock(asyncio.get_running_loop())
         self._messenger = LocalMessenger(self._registry, self._clock, config.ask_timeout_s)
         self._tasks = anyio.create_task_group()
@@ -181,9 +199,44 @@ class Host:
         path = self._config.audit_file or self._state.path / "audit.jsonl"
         return AuditLog(path.absolute(), product_version=version("airssys-actors"))
 
+    def _make_policy(self, deny: CapabilitySet) -> Policy:
+        never = never_list(self._own_paths)
+        if self._config.never is not None:
+            never = never.union(self._config.never)
+        return Policy(never, deny, self._config.names_may_reach)
+
+    def _load_trust(self) -> TrustPolicy:
+        """Read who is trusted. A file that the configuration names must be there. Blocks."""
+        given = self._config.trust
+        if isinstance(given, TrustPolicy):
+            return given
+        path = given or self._state.path / "trust.toml"
+        if given is None and not path.exists():
+            return TrustPolicy()
+        try:
+            return load_trust_file(path)
+        except TrustFileInvalid as error:
+            raise ConfigInvalid("trust", str(error), "mend the file") from error
+
+    def _open_book(self) -> ApprovalBook:
+        try:
+            store = ApprovalStore(self._state.path / "approvals.sqlite")
+            return ApprovalBook(store, self._record_durably, single_operator=self._config.single_operator)
+        except ApprovalStoreInvalid as error:
+            raise ConfigInvalid("state_folder", str(error), "give the file back as it was, or move it away") from error
+
+    def _record_durably(self, event: str, facts: Mapping[str, Fact]) -> None:
+        """Write down what a person decided, before it holds. Blocks."""
+        record = EventRecord(time_ns(), None, event, facts)
+        taken = self._audit.append(record) if self._audit_log is None else self._audit_log.append_durable(record)
+        if not taken:
+            raise AuditUnavailable(f"the audit does not take records: {event!r} is not written down")
+
     def _find_own_paths(self, cache_folder: Path | None) -> list[str]:
         """Give what no component may touch, whatever its manifest says, because it is the host's. Blocks."""
-        own = (self._state.path, cache_folder, self.audit_file)
+        config = self._config
+        trust = config.trust if isinstance(config.trust, Path) else None
+        own = (self._state.path, cache_folder, self.audit_file, config.audit_settings.heads, trust)
         return [os.path.realpath(path) for path in own if path is not None]
 
     async def _close_audit(self) -> None:
@@ -210,32 +263,72 @@ class Host:
     ) -> ActorRef:
         """Start the component that a ``Component.toml`` describes, and return once it takes messages.
 
+        ``manifest`` is its file, its folder, or ``git+https://host/repository@ref#folder``. Where it comes from is what
+        the host finds out itself, and decides whether it starts at once.
+
         ``id`` is the name under which it runs, the manifest's own if it is None. ``volumes``, ``environment`` and
         ``arguments`` stand in place of the configuration's, for this component.
 
         Raises:
+            ApprovalPending: somebody has to approve it first; ``approval_id`` names the request.
             ManifestRefused: the manifest has mistakes; the text lists all of them.
             ComponentError: the component cannot be loaded, with its leaves (``ImportRefused``, ``ExportMissing`` ...).
-            SpawnRefused: the id is taken, a file is missing, or it failed while starting; the text says which.
+            SpawnRefused: the id is taken, a file is missing, a reviewer or the trust file keeps it out, or it failed
+                while starting; the text says which.
             ConfigInvalid: a volume cannot be.
             HostClosed: the host is not open, or was closed meanwhile.
         """
         self._require_open()
-        path = Path(manifest)
-        package = await self._load_package(path)
+        found = await self._establish(manifest)
+        return await self._spawn(found, id, volumes, environment, arguments)
+
+    async def spawn_installed(
+        self,
+        component_id: str,
+        *,
+        volumes: Mapping[str, Path] | None = None,
+        environment: Mapping[str, str] | None = None,
+        arguments: tuple[str, ...] | None = None,
+    ) -> ActorRef:
+        """Start what was installed under an id, byte for byte as it was stored. Raises what ``spawn`` raises."""
         self._require_open()
-        actor_id = package.manifest.component.name if id is None else id
+
+        def load() -> Established | None:
+            return ComponentStore(self._state.path).load_established(component_id, self._config.ceilings)
+
+        try:
+            found = await self._pool.run(load)
+        except StoreDamaged as error:
+            raise SpawnRefused(str(error)) from error
+        if found is None:
+            raise SpawnRefused(f"nothing is installed as {visible(component_id)!r}; install it: airssys install SOURCE")
+        return await self._spawn(found, component_id, volumes, environment, arguments)
+
+    async def _spawn(
+        self,
+        found: Established,
+        id: str | None,
+        volumes: Mapping[str, Path] | None,
+        environment: Mapping[str, str] | None,
+        arguments: tuple[str, ...] | None,
+    ) -> ActorRef:
+        self._require_open()
+        actor_id = found.manifest.component.name if id is None else id
         self._reserve(actor_id)
         try:
-            component = await self._load_component(package, path)
-            files = await self._open_files(self._config.volumes if volumes is None else volumes)
+            mounts = self._config.volumes if volumes is None else volumes
+            admission = await self._admit(found, actor_id, mounts)
+            component = await self._load_component(found)
+            files = await self._open_files(mounts)
             try:
                 self._require_open()
-                unit = self._make_unit(actor_id, package, component, files, environment, arguments)
+                unit = self._make_unit(actor_id, found, admission, component, files, environment, arguments)
+                await self._pool.run(lambda: self._admissions.spend(admission, self._operator))
+                self._require_open()
+                self._record_admission(unit, found, admission)
             except BaseException:
                 files.close()
                 raise
-            self._approve(unit, path)
             return await self._start(unit)
         finally:
             self._spawning.discard(actor_id)
@@ -270,15 +363,22 @@ class Host:
 
     # -- the steps of a spawn -----------------------------------------------------------------------------------------
 
-    async def _load_package(self, path: Path) -> Package:
+    async def _establish(self, source: str | os.PathLike[str]) -> Established:
+        """Read a component from where the operator says it is, once, and note where that was."""
         try:
-            return await self._pool.run(lambda: load_package(path, self._config.ceilings))
-        except ManifestInvalid as error:
-            raise ManifestRefused(str(error)) from error
-        except PackageInvalid as error:
-            raise SpawnRefused(f"{path}: {error}") from error
+            where = parse_source(os.fspath(source))
+            return await self._pool.run(lambda: establish(where, self._config.ceilings))
+        except SourceRefused as error:
+            raise SpawnRefused(str(error)) from error
         except OSError as error:
-            raise SpawnRefused(f"{path}: it cannot be read ({error.strerror})") from error
+            raise SpawnRefused(f"{source}: it cannot be read ({error.strerror})") from error
+
+    async def _admit(self, found: Established, actor_id: str, volumes: Mapping[str, Path]) -> Admission:
+        def decide() -> Admission:
+            asked = self._admissions.examine(self._trust, found, actor_id, self._operator, volumes)
+            return self._admissions.admit(asked)
+
+        return await self._pool.run(decide)
 
     def _reserve(self, actor_id: str) -> None:
         if not is_component_name(actor_id):
@@ -290,15 +390,15 @@ class Host:
             raise SpawnRefused(f"a component runs under the id {actor_id!r} already; stop it first, or give another id")
         self._spawning.add(actor_id)
 
-    async def _load_component(self, package: Package, path: Path) -> Component:
-        wasm = path.parent / package.manifest.component.wasm
+    async def _load_component(self, found: Established) -> Component:
+        wasm = f"{found.manifest.component.wasm} of {found.origin.source}"
         if self._engine is None:
             raise HostClosed("the host was closed while a component was being loaded")
         try:
-            component = await self._engine.load(package.wasm, self._interfaces)
-            require_handler(component, str(wasm))
+            component = await self._engine.load(found.files.wasm, self._interfaces)
+            require_handler(component, wasm)
         except ComponentError as error:
-            error.add_note(f"in {wasm}, which {path} names")
+            error.add_note(f"in {wasm}")
             raise
         return component
 
@@ -329,17 +429,15 @@ class Host:
     def _make_unit(
         self,
         actor_id: str,
-        package: Package,
+        found: Established,
+        admission: Admission,
         component: Component,
         files: FileSpace,
         environment: Mapping[str, str] | None,
         arguments: tuple[str, ...] | None,
     ) -> Unit:
-        manifest, config = package.manifest, self._config
-        try:
-            required, optional = manifest.required.bind(actor_id), manifest.optional.bind(actor_id)
-        except PatternInvalid as error:
-            raise SpawnRefused(f"{actor_id}: {error}") from error
+        manifest = msgspec.structs.replace(found.manifest, limits=admission.limits, quotas=admission.quotas)
+        config = self._config
         tally = Tally(self._audit)
         capabilities = CapabilityService(tally, self._policy)
         cpu = CpuAccount(manifest.limits.cpu)
@@ -349,10 +447,9 @@ class Host:
         factory = WasmGuestFactory(
             id=actor_id,
             manifest=manifest,
-            wasm_digest=package.wasm_digest,
+            wasm_digest=found.wasm_digest,
             component=component,
-            required=required,
-            optional=optional,
+            admission=admission,
             capabilities=capabilities,
             files=files,
             storage=self._storage,
@@ -361,7 +458,7 @@ class Host:
             environment=dict(config.environment if environment is None else environment),
             arguments=config.arguments if arguments is None else arguments,
             cpu=cpu,
-            account=Account(manifest.quotas),
+            ledger=ledger_of(manifest.quotas, manifest.limits),
             first_incarnation=first,
             publish=unit.publish,
         )
@@ -382,12 +479,19 @@ class Host:
         unit.ref = ActorRef(unit.actor, self._clock, lambda: _shut_down(unit.supervisor))
         return unit
 
-    def _approve(self, unit: Unit, path: Path) -> None:
-        """Record who let this component in. There is no review yet: who calls spawn is the operator."""
+    def _record_admission(self, unit: Unit, found: Established, admission: Admission) -> None:
+        """Record on whose word this component was let in, and as what it was."""
+        facts = {
+            "by": str(self._operator),
+            "trust": admission.trust,
+            "source": admission.source,
+            "source_name": admission.source_name,
+            "approval": admission.approval_id,
+            "commit": found.origin.commit,
+        }
         try:
-            unit.capabilities.record(unit.context, "approval", by="operator", source=str(path.absolute()))
+            unit.capabilities.record(unit.context, "admit", **facts)
         except AuditUnavailable as error:
-            unit.files.close()
             raise SpawnRefused(f"{unit.id}: {error}") from error
 
     async def _start(self, unit: Unit) -> ActorRef:

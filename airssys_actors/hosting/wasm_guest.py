@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airssys_security.capabilities import CapabilitySet
 from airssys_security.checks import CapabilityService
 from airssys_security.context import SecurityContext
 from airssys_security.manifest.values import Manifest
+from airssys_security.quotas import QuotaLedger
 
 from airssys_actors.actors.component_actor import GuestEnded
 from airssys_actors.actors.message import Message, Payload
@@ -25,9 +25,10 @@ from airssys_actors.engine.type_text import type_text
 from airssys_actors.engine.values import Err
 from airssys_actors.errors import CallTimeout, ExportMissing, HandlerError
 from airssys_actors.files.space import FileSpace
+from airssys_actors.hosting.admission import Admission
 from airssys_actors.interfaces.actor import ACTOR_VERSIONS
 from airssys_actors.interfaces.actor.payloads import payload_from_wit, payload_to_wit
-from airssys_actors.interfaces.guest import Account, Guest, Messenger
+from airssys_actors.interfaces.guest import Guest, Messenger
 from airssys_actors.interfaces.guest_log import LogSink
 from airssys_actors.storage.store import Storage
 
@@ -94,15 +95,14 @@ class WasmGuest:
 class WasmGuestFactory:
     """Makes the incarnations of one component: each time with the same grants, and a new number.
 
-    What a restart must not renew (computing time, rates) is in ``cpu`` and ``account``, which are made once.
+    What a restart must not renew (computing time, rates) is in ``cpu`` and ``ledger``, which are made once.
     """
 
     id: str
     manifest: Manifest
     wasm_digest: str
     component: Component
-    required: CapabilitySet
-    optional: CapabilitySet
+    admission: Admission
     capabilities: CapabilityService
     files: FileSpace
     storage: Storage
@@ -111,19 +111,24 @@ class WasmGuestFactory:
     environment: Mapping[str, str]
     arguments: tuple[str, ...]
     cpu: CpuAccount
-    account: Account
+    ledger: QuotaLedger
     first_incarnation: int
     publish: Callable[[SecurityContext], object]
     """Called with each incarnation's context before any of its code runs."""
 
     def context(self, incarnation: int) -> SecurityContext:
         """Make the context of an incarnation."""
+        admission = self.admission
         return SecurityContext(
             self.id,
-            self.required,
-            self.optional,
+            admission.required,
+            admission.optional,
             wasm_digest=self.wasm_digest,
             manifest_digest=self.manifest.digest,
+            source=admission.source,
+            trust=admission.trust,
+            approval_id=admission.approval_id,
+            isolation=self.manifest.supervision.isolation,
             incarnation=incarnation,
         )
 
@@ -146,7 +151,7 @@ class WasmGuestFactory:
             self.capabilities,
             limits,
             self.manifest.quotas,
-            self.account,
+            self.ledger,
             self.files,
             self.storage,
             self.messenger,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from loguru import logger
 
-from airssys_actors import ActorRef, Host, HostConfig, HostStatistics
+from airssys_actors import ActorRef, Host, HostConfig, HostStatistics, trust_folders
 
 from .evidence import Evidence, read_audit
 from .fates import FATES, Trial
@@ -41,6 +41,7 @@ async def perform(stage: Stage) -> tuple[HostStatistics, dict[str, Course], Hear
         audit_file=stage.audit,
         # The machine's own /etc is within the guests' reach: nothing but the check stands before it.
         volumes={"/data": stage.data, "/etc": Path("/etc")},
+        trust=trust_folders(stage.guests),
         log=_NoLog(),
     )
     async with Host(config) as host:

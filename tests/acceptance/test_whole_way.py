@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from airssys_actors import ActorRef, HandlerError, Host, HostConfig
+from airssys_actors import ActorRef, HandlerError, Host, HostConfig, trust_folders
 from airssys_actors.engine.compiler import CompileLimits
 from airssys_actors.errors import CompileRefused
 
 PATHS = 4000
+EVERYTHING = trust_folders(Path("/"))
 
 
 @pytest.fixture
@@ -58,6 +59,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture
 def config(tmp_path: Path) -> HostConfig:
     return HostConfig(
+        trust=EVERYTHING,
         state_folder=tmp_path / "state",
         cache_folder=tmp_path / "cache",
         compile_limits=CompileLimits(wall_s=60.0),
@@ -146,7 +148,10 @@ async def test_a_component_made_to_explode_the_compiler_is_refused_and_the_host_
     tmp_path: Path, config: HostConfig, guest: Callable[[str], Path]
 ) -> None:
     limits = HostConfig(
-        state_folder=config.state_folder, cache_folder=config.cache_folder, compile_limits=CompileLimits(wall_s=2.0)
+        trust=EVERYTHING,
+        state_folder=config.state_folder,
+        cache_folder=config.cache_folder,
+        compile_limits=CompileLimits(wall_s=2.0),
     )
     bomb = packaged(guest("compiler_bomb"), tmp_path / "bomb", "bomb")
     harmless = packaged(guest("spinner"), tmp_path / "harmless", "harmless")

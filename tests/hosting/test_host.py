@@ -32,10 +32,13 @@ from airssys_actors import (
     MessageRefused,
     SpawnRefused,
     StateFolderBusy,
+    trust_folders,
 )
 from airssys_actors.errors import ComponentInvalid, ExportMissing, GuestTrap, ImportRefused
 
 MakePackage = Callable[..., Path]
+
+EVERYTHING = trust_folders(Path("/"))
 
 CRASHER = '[capabilities.storage]\nwrite = ["component:<id>:last"]\n[supervision]\nbackoff = "10ms"\n'
 
@@ -49,7 +52,7 @@ def quiet() -> Iterator[None]:
 
 @pytest.fixture
 def config(compiled: Path, tmp_path: Path) -> HostConfig:
-    return HostConfig(cache_folder=compiled, audit_file=tmp_path / "audit.jsonl")
+    return HostConfig(trust=EVERYTHING, cache_folder=compiled, audit_file=tmp_path / "audit.jsonl")
 
 
 def records(config: HostConfig) -> list[dict[str, Any]]:
@@ -124,7 +127,7 @@ async def test_component_without_a_grant_is_refused_and_told_so_in_its_own_way(
 
 async def test_deny_list_of_the_operator_stands_above_the_manifest(package: MakePackage, config: HostConfig) -> None:
     denied = CapabilitySet({("storage", "write"): ["component:*"]})
-    async with Host(HostConfig(cache_folder=config.cache_folder, deny=denied)) as host:
+    async with Host(HostConfig(trust=EVERYTHING, cache_folder=config.cache_folder, deny=denied)) as host:
         ref = await host.spawn(package("crasher", CRASHER))
         with pytest.raises(HandlerError):
             await ref.ask("hello")
@@ -233,7 +236,9 @@ async def test_host_keeps_its_own_files_from_components_that_ask_for_everything(
 ) -> None:
     everything = f'[capabilities.filesystem]\nread = ["{tmp_path}/**"]\n'
     (tmp_path / "open.txt").write_text("Hello\n")
-    own = HostConfig(cache_folder=tmp_path / "cache", state_folder=tmp_path / "state", audit_file=config.audit_file)
+    own = HostConfig(
+        trust=EVERYTHING, cache_folder=tmp_path / "cache", state_folder=tmp_path / "state", audit_file=config.audit_file
+    )
     async with Host(own) as host:
         ref = await host.spawn(package("greeter", everything))
         assert await ref.ask(f"{tmp_path}/open.txt Ada") == "Hello, Ada"
@@ -340,7 +345,7 @@ async def test_id_that_is_taken_or_no_id_is_refused(package: MakePackage, config
 async def test_volume_that_cannot_be_is_refused(package: MakePackage, config: HostConfig, tmp_path: Path) -> None:
     manifest = package("spinner")
     state = tmp_path / "state"
-    async with Host(HostConfig(cache_folder=config.cache_folder, state_folder=state)) as host:
+    async with Host(HostConfig(trust=EVERYTHING, cache_folder=config.cache_folder, state_folder=state)) as host:
         for volumes in ({"data": tmp_path}, {"/a/../b": tmp_path}, {"/data": tmp_path / "nothing"}):
             with pytest.raises(ConfigInvalid, match="volumes"):
                 await host.spawn(manifest, volumes=volumes)
@@ -352,7 +357,7 @@ async def test_volume_that_cannot_be_is_refused(package: MakePackage, config: Ho
 
 async def test_nothing_starts_when_the_audit_takes_no_records(package: MakePackage, compiled: Path) -> None:
     full = MemorySink(capacity=1)
-    async with Host(HostConfig(cache_folder=compiled, audit=full)) as host:
+    async with Host(HostConfig(trust=EVERYTHING, cache_folder=compiled, audit=full)) as host:
         with pytest.raises(SpawnRefused, match="audit"):
             await host.spawn(package("spinner"))
         with pytest.raises(SpawnRefused, match="audit"):
@@ -402,7 +407,7 @@ async def test_closing_leaves_nothing_behind(
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
-    async with nothing_left_behind(), Host(HostConfig(cache_folder=compiled)) as host:
+    async with nothing_left_behind(), Host(HostConfig(trust=EVERYTHING, cache_folder=compiled)) as host:
         await live_a_little(host, package)
         assert len(list(temporary.iterdir())) == 1
     assert list(temporary.iterdir()) == []
@@ -463,7 +468,9 @@ async def test_deadline_of_an_outer_scope_closes_the_host(package: MakePackage, 
 
 
 async def test_closing_kills_who_does_not_stop_in_time(package: MakePackage, config: HostConfig) -> None:
-    hasty = HostConfig(cache_folder=config.cache_folder, audit_file=config.audit_file, close_within_s=0.05)
+    hasty = HostConfig(
+        trust=EVERYTHING, cache_folder=config.cache_folder, audit_file=config.audit_file, close_within_s=0.05
+    )
     async with nothing_left_behind():
         async with Host(hasty) as host:
             spinner = await host.spawn(package("spinner", '[limits]\ncall_timeout = "30s"\nguest_time = "30s"\n'))
@@ -512,9 +519,9 @@ async def test_host_that_is_closed_says_so(package: MakePackage, config: HostCon
 
 async def test_two_hosts_do_not_see_each_other(package: MakePackage, config: HostConfig) -> None:
     manifest = package("crasher", CRASHER)
-    async with Host(HostConfig(cache_folder=config.cache_folder)) as one:
+    async with Host(HostConfig(trust=EVERYTHING, cache_folder=config.cache_folder)) as one:
         first = await one.spawn(manifest)
-        async with Host(HostConfig(cache_folder=config.cache_folder)) as two:
+        async with Host(HostConfig(trust=EVERYTHING, cache_folder=config.cache_folder)) as two:
             second = await two.spawn(manifest)
             assert await first.ask("hello") == await second.ask("hello")
             await crash(second)
@@ -523,7 +530,7 @@ async def test_two_hosts_do_not_see_each_other(package: MakePackage, config: Hos
 
 
 async def test_state_folder_has_one_owner_who_is_named(config: HostConfig, tmp_path: Path) -> None:
-    own = HostConfig(cache_folder=config.cache_folder, state_folder=tmp_path / "state")
+    own = HostConfig(trust=EVERYTHING, cache_folder=config.cache_folder, state_folder=tmp_path / "state")
     async with nothing_left_behind():
         async with Host(own):
             with pytest.raises(StateFolderBusy, match=f"in use by process {os.getpid()}"):
@@ -539,12 +546,14 @@ async def test_state_folder_that_others_can_enter_is_refused(config: HostConfig,
     (tmp_path / "state").chmod(0o755)
     async with nothing_left_behind():
         with pytest.raises(ConfigInvalid, match="chmod 700"):
-            async with Host(HostConfig(cache_folder=config.cache_folder, state_folder=tmp_path / "state")):
+            async with Host(
+                HostConfig(trust=EVERYTHING, cache_folder=config.cache_folder, state_folder=tmp_path / "state")
+            ):
                 pass
 
 
 async def test_storage_survives_a_restart_of_the_host(package: MakePackage, config: HostConfig, tmp_path: Path) -> None:
-    own = HostConfig(cache_folder=config.cache_folder, state_folder=tmp_path / "state")
+    own = HostConfig(trust=EVERYTHING, cache_folder=config.cache_folder, state_folder=tmp_path / "state")
     manifest = package("crasher", CRASHER)
     for _ in range(2):
         async with Host(own) as host:

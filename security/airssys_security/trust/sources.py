@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -70,7 +69,7 @@ class TrustPolicy(msgspec.Struct, frozen=True):
         return next((source for source in self.sources if source.matches(origin, signer)), None)
 
 
-def trust_folders(*folders: Path) -> TrustPolicy:
+def trust_folders(*folders: str | os.PathLike[str]) -> TrustPolicy:
     """Trust what lies in folders of the application's own, and below them, as far as the application itself is trusted.
 
     Authority: whatever a manifest in one of them asks for is granted, within the host's ceilings and below its lists.
