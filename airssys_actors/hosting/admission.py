@@ -67,7 +67,7 @@ class Admission(msgspec.Struct, frozen=True):
 
 def volume_texts(volumes: Mapping[str, Path]) -> tuple[str, ...]:
     """Write volumes the way an approval holds for them."""
-    return tuple(sorted(f"{guest} = {host}" for guest, host in volumes.items()))
+    return tuple(sorted(f"{guest} is {host}" for guest, host in volumes.items()))
 
 
 class Admissions:

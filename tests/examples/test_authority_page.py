@@ -14,6 +14,6 @@ def test_the_trust_file_of_the_page_is_valid() -> None:
     (text,) = re.findall(r"^```toml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
     key, folder, working = parse_trust_file(text).sources
     assert key.key is not None
-    assert dict(((kind, action), patterns) for kind, action, patterns in key.max)["filesystem", "read"] == ("/data/**",)
+    assert {(kind, action): patterns for kind, action, patterns in key.max}["filesystem", "read"] == ("/data/**",)
     assert folder.unlimited
     assert working.level == "dev"
