@@ -84,11 +84,11 @@ class _Sources(GrantReader):
         if "name" not in entries:
             self.wrong((*path, "name"), "it is missing", "add a name, to speak of this source by")
             return ""
-        text = self.text((*path, "name"), entries["name"], 200) or ""
-        if text and _NAME.fullmatch(text) is None:
+        text = self.text((*path, "name"), entries["name"], 200)
+        if text is not None and _NAME.fullmatch(text) is None:
             remedy = "write 1 to 63 letters, digits, '.', '_' and '-', a letter or digit first"
             self.wrong((*path, "name"), f"{shown_text(text)} is not a source's name", remedy)
-        return text
+        return text or ""
 
     def level(self, path: KeyPath, entries: Mapping[str, object]) -> str:
         if "level" not in entries:
@@ -102,7 +102,7 @@ class _Sources(GrantReader):
         return level
 
     def selector(self, path: KeyPath, entries: Mapping[str, object]) -> None:
-        present = [key for key in _SELECTORS if key in entries]
+        present = [key for key in entries if key in _SELECTORS]
         if len(present) != 1:
             what = f"it has {' and '.join(present)}" if present else "nothing says what comes from it"
             self.wrong((*path, present[1]) if present else path, what, "write exactly one of key, git and folder")
