@@ -11,7 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, cast
 
+import msgspec
+
 from airssys_security.errors import MatchTooCostly, PatternInvalid
+from airssys_security.patterns.algebra import in_common, not_held
 from airssys_security.patterns.compiled import AllOf, AllPaths, Patterns, compile_patterns
 from airssys_security.patterns.filesystem import FilesystemPatterns, Preopen
 from airssys_security.patterns.names import is_component_name
@@ -25,6 +28,17 @@ Key = tuple[str, str]
 """A kind and an action."""
 
 _MAX_CONDITIONS: Final = 16
+
+
+class _PlainGrant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    kind: str
+    action: str
+    all_of: tuple[tuple[str, ...], ...]
+
+
+class _Plain(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    component_id: str
+    grants: tuple[_PlainGrant, ...]
 
 
 def check_pattern(kind: str, action: str, pattern: str) -> None:
@@ -141,6 +155,84 @@ class CapabilitySet:
         bindings = {OWN_ID: component_id} if component_id else {}
         pairs = [dict.fromkeys((*one.patterns, *other.patterns)) for one in ours for other in theirs]
         return tuple(compile_patterns(*key, texts, bindings) for texts in pairs)
+
+    def intersection(self, other: CapabilitySet) -> CapabilitySet:
+        """Return a set that covers exactly what both cover; they may not be bound to two components."""
+        component_id = self._common_id(other)
+        shared = {
+            key: self._both(key, ours, other._held[key], component_id)
+            for key, ours in self._held.items()
+            if key in other._held
+        }
+        return self._of(shared, component_id)
+
+    @staticmethod
+    def _both(
+        key: Key, ours: tuple[Patterns, ...], theirs: tuple[Patterns, ...], component_id: str
+    ) -> tuple[Patterns, ...]:
+        """Return the conditions that hold where both hold: one list if patterns can say it, or each of both."""
+        bindings = {OWN_ID: component_id} if component_id else {}
+        if len(ours) == len(theirs) == 1:
+            texts = in_common(ours[0], theirs[0])
+            if texts is not None:
+                return (compile_patterns(*key, texts, bindings),) if texts else ()
+        kept: list[Patterns] = []
+        for condition in (*ours, *theirs):  # one that holds all of another says nothing beside it
+            if any(not not_held(narrow, condition) for narrow in kept):
+                continue
+            kept = [wide for wide in kept if not_held(condition, wide)]
+            kept.append(condition)
+        if len(kept) > _MAX_CONDITIONS:
+            raise ValueError("there are too many conditions to put two sets together")
+        return tuple(kept)
+
+    def difference(self, other: CapabilitySet) -> CapabilitySet:
+        """Return the patterns of this set that the other does not wholly cover: what would have to be granted besides.
+
+        A pattern of which the other covers a part is left whole.
+        """
+        component_id = self._common_id(other)
+        bindings = {OWN_ID: component_id} if component_id else {}
+        left: dict[Key, tuple[Patterns, ...]] = {}
+        for key, ours in self._held.items():
+            theirs = other._held.get(key, ())
+            if not theirs:
+                left[key] = ours
+            elif len(ours) == 1:
+                outside = dict.fromkeys(text for condition in theirs for text in not_held(ours[0], condition))
+                texts = [text for text in ours[0].patterns if text in outside]
+                left[key] = (compile_patterns(*key, texts, bindings),) if texts else ()
+            elif not all(any(not not_held(one, condition) for one in ours) for condition in theirs):
+                left[key] = ours
+        return self._of(left, component_id)
+
+    def covers(self, other: CapabilitySet) -> bool:
+        """Tell whether nothing in the other set is outside this one. False also where it takes too long to tell."""
+        return not other.difference(self)
+
+    def to_value(self) -> dict[str, object]:
+        """Return the set as plain data, of which ``from_value`` makes it again."""
+        grants = [
+            {"kind": kind, "action": action, "all_of": [list(condition.patterns) for condition in conditions]}
+            for (kind, action), conditions in sorted(self._held.items(), key=lambda entry: entry[0])
+        ]
+        return {"component_id": self.component_id, "grants": grants}
+
+    @classmethod
+    def from_value(cls, value: object) -> CapabilitySet:
+        """Make a set of plain data; raises ValueError or PatternInvalid for what ``to_value`` never returns."""
+        try:
+            plain = msgspec.convert(value, _Plain)
+        except msgspec.ValidationError as error:
+            raise ValueError(f"this is no set of capabilities ({error})") from error
+        held: dict[Key, tuple[Patterns, ...]] = {}
+        for grant in plain.grants:
+            key = (grant.kind, grant.action)
+            if key in held or not grant.all_of or not all(grant.all_of) or len(grant.all_of) > _MAX_CONDITIONS:
+                raise ValueError(f"this is no set of capabilities (at {grant.kind}.{grant.action})")
+            made = [cls({key: texts}, component_id=plain.component_id) for texts in grant.all_of]
+            held[key] = tuple(condition for each in made for condition in each._held[key])
+        return cls._of(held, plain.component_id)
 
     def matcher(self, kind: str, action: str) -> Callable[[str], str | None] | None:
         """Return the function that finds the pattern covering a resource; None if nothing of the kind can match."""

@@ -73,6 +73,13 @@ class NamePatterns:
                 return name[:length] + "*"
         return None
 
+    def holds(self, pattern: str) -> bool:
+        """Tell whether every name that a pattern covers is covered by this set."""
+        stem = pattern.removesuffix("*")
+        if stem == pattern and pattern in self._exact:
+            return True
+        return any(stem[:length] in stems for length, stems in self._prefixes.items() if length <= len(stem))
+
     def find_denying(self, name: str) -> str | None:
         """Return the pattern that takes a name away, or None."""
         return self.find(name)

@@ -102,15 +102,16 @@ def parse(pattern: str, space: Namespace, bindings: Mapping[str, str]) -> tuple[
 class NamespacePatterns:
     """A set of storage or topic patterns, as one trie. Immutable once made."""
 
-    __slots__ = ("_root", "_space", "patterns")
+    __slots__ = ("_bindings", "_root", "_space", "patterns")
 
     def __init__(self, patterns: Iterable[str], space: Namespace, bindings: Mapping[str, str] | None = None) -> None:
         self.patterns: tuple[str, ...] = tuple(dict.fromkeys(patterns))
         self._space = space
+        self._bindings = dict(bindings or {})
         self._root = _Node()
         for pattern in self.patterns:
             node = self._root
-            for segment in parse(pattern, space, bindings or {}):
+            for segment in self.segments(pattern):
                 if segment == "**":
                     node.rest = node.rest or pattern
                     break
@@ -121,6 +122,14 @@ class NamespacePatterns:
                     node = node.literal.setdefault(segment, _Node())
             else:
                 node.end = node.end or pattern
+
+    def segments(self, pattern: str) -> tuple[str, ...]:
+        """Return the segments of a pattern of this set, with what stands for ``<id>`` put in."""
+        return parse(pattern, self._space, self._bindings)
+
+    def written(self, segments: Iterable[str]) -> str:
+        """Return the pattern that has these segments."""
+        return self._space.separator.join(segments)
 
     def find(self, resource: str) -> str | None:
         """Return the pattern that covers a resource, or None. A resource is literal: it has no wildcards."""

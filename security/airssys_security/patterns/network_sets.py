@@ -19,12 +19,21 @@ from airssys_security.patterns.address_ranges import (
     Network,
     embedded,
     parse_network,
-    special_network,
     special_range,
 )
 from airssys_security.patterns.network import DEFAULT_PORTS, NetworkPattern, parse, parse_bind, read_target
 
-__all__ = ("RAW", "ConnectPatterns", "ListenPatterns", "NetworkPatterns", "Use", "left_of", "meeting")
+__all__ = (
+    "RAW",
+    "ConnectPatterns",
+    "ListenPatterns",
+    "NetworkPatterns",
+    "Use",
+    "is_everywhere",
+    "left_of",
+    "meeting",
+    "ungranted",
+)
 
 RAW: Final = ""
 
@@ -143,6 +152,14 @@ class NetworkPatterns:
             host = hosts.get(number >> shift) if shift >= room else None
             if host is not None:
                 yield host
+
+    def networks(self) -> Iterator[Network]:
+        """Iterate over the networks of all patterns."""
+        for by_length in self._networks.values():
+            for same in by_length.values():
+                for host in same.values():
+                    if host.network is not None:
+                        yield host.network
 
 
 class ConnectPatterns(NetworkPatterns):
@@ -302,7 +319,15 @@ def meeting(ours: Iterable[Use], theirs: Iterable[Use]) -> list[Use]:
     return both
 
 
-def special_limit(network: Network) -> Network | None:
-    """Return the special range in which a grant has to lie to cover a network; None for one that is not special."""
-    special = special_network(network)
-    return None if special is None else special.network
+def ungranted(wanted: Iterable[Use], granted: Iterable[Use]) -> list[Use]:
+    """Return what of the uses of one host no other grants: a scheme grants no raw connection, but is granted by one."""
+    granted = tuple(granted)
+    left: list[Use] = []
+    for use in wanted:
+        reached = use.low
+        for other in sorted(granted, key=lambda each: each.low):
+            if other.scheme in (RAW, use.scheme) and other.low <= reached <= other.high:
+                reached = other.high + 1
+        if reached <= use.high:
+            left.append(Use(use.scheme, reached, use.high, use.text))
+    return left

@@ -16,7 +16,7 @@ from wcmatch import fnmatch
 from airssys_security.errors import PatternInvalid
 from airssys_security.patterns.braces import class_end
 
-__all__ = ("SegmentPattern", "compile_segment", "is_literal")
+__all__ = ("SegmentPattern", "compile_segment", "is_literal", "tokens_of")
 
 # DOTMATCH: a grant for a folder covers its dotfiles; secrets among them are the never-list's business.
 _FLAGS: Final = fnmatch.FORCEUNIX | fnmatch.CASE | fnmatch.DOTMATCH
@@ -69,7 +69,8 @@ def _check_class(text: str, segment: str) -> None:
         index += 3 if is_range else 1
 
 
-def _tokens(segment: str) -> list[str]:
+def tokens_of(segment: str) -> list[str]:
+    """Return the pieces of a segment: characters, wildcards and whole classes; raises PatternInvalid."""
     tokens: list[str] = []
     index = 0
     while index < len(segment):
@@ -107,7 +108,7 @@ def compile_segment(segment: str) -> SegmentPattern:
     because each piece has a fixed width, and it keeps ``*a*a*a*a*b`` from backtracking for minutes, as it would in the
     usual translation.
     """
-    tokens = _tokens(segment)
+    tokens = tokens_of(segment)
     wild = [index for index, token in enumerate(tokens) if _WILD.match(token)]
     if len(wild) > _MAX_WILDCARDS:
         reason = f"a segment holds more than {_MAX_WILDCARDS} wildcards"
