@@ -26,6 +26,7 @@ __all__ = (
     "MailboxFull",
     "ManifestRefused",
     "MessageRefused",
+    "OperationRefused",
     "SourceRefused",
     "SpawnRefused",
     "StateFolderBusy",
@@ -196,6 +197,10 @@ class ConfigInvalid(AirssysError, ValueError):
 
 class AdminUnreachable(AirssysError):
     """Raised when a host holds the state folder and no command can be given to it; the text says why."""
+
+
+class OperationRefused(AirssysError):
+    """Raised when what an operator asks for cannot be done; the text says why."""
 
 
 class SourceRefused(AirssysError):

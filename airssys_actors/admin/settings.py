@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-from airssys_security.host_file import HostFile
+from airssys_security.host_values import AuditSettings, HostFile
 from airssys_security.limits import Ceilings
-from airssys_security.trust.trust_file import TrustPolicy, load_trust_file
+from airssys_security.trust.sources import TrustPolicy
+from airssys_security.trust.trust_file import load_trust_file
 
-__all__ = ("APPROVALS_NAME", "AUDIT_NAME", "TRUST_NAME", "OperatorSettings", "load_policy", "volume_texts")
+__all__ = ("APPROVALS_NAME", "AUDIT_NAME", "TRUST_NAME", "OperatorSettings", "load_policy")
 
 APPROVALS_NAME: Final = "approvals.sqlite"
 AUDIT_NAME: Final = "audit.jsonl"
@@ -21,9 +22,11 @@ TRUST_NAME: Final = "trust.toml"
 class OperatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Of one state folder. Without a host's file everything is as strict as it is by default."""
 
-    trust_file: Path
-    audit_file: Path
+    trust_file: Path | None
+    """None: the application says itself whom it trusts, and no command changes that."""
+    audit: AuditSettings = AuditSettings()
     ceilings: Ceilings = Ceilings()
+    custom: Mapping[str, tuple[str, ...]] = {}
     production: bool = True
     single_operator: bool = False
     expire_after_s: float | None = None
@@ -36,11 +39,12 @@ class OperatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     def make(cls, state_folder: Path, host: HostFile | None = None) -> OperatorSettings:
         """Take what a host's file says, and the state folder's own for what it leaves open."""
         if host is None:
-            return cls(trust_file=state_folder / TRUST_NAME, audit_file=state_folder / AUDIT_NAME)
+            return cls(trust_file=state_folder / TRUST_NAME)
         return cls(
             trust_file=host.trust or state_folder / TRUST_NAME,
-            audit_file=host.audit.file or state_folder / AUDIT_NAME,
+            audit=host.audit,
             ceilings=host.ceilings,
+            custom=host.custom,
             production=host.production,
             single_operator=host.single_operator,
             expire_after_s=host.approvals.expire_after_s,
@@ -48,14 +52,9 @@ class OperatorSettings(msgspec.Struct, frozen=True, kw_only=True):
             volumes_of={each.id: each.volumes for each in host.components if each.volumes},
         )
 
-    def volume_texts_of(self, component_id: str) -> tuple[str, ...]:
-        """Give the volumes of a component, as approvals hold them."""
-        return volume_texts(self.volumes_of.get(component_id, self.volumes))
-
-
-def volume_texts(volumes: Mapping[str, Path]) -> tuple[str, ...]:
-    """Give volumes as approvals hold them: another folder, or another name for it, needs another approval."""
-    return tuple(f"{guest_path} is {host_path}" for guest_path, host_path in sorted(volumes.items()))
+    def volumes_for(self, component_id: str) -> Mapping[str, Path]:
+        """Give the volumes that a component will have: an approval holds for these only."""
+        return self.volumes_of.get(component_id, self.volumes)
 
 
 def load_policy(trust_file: Path) -> TrustPolicy:

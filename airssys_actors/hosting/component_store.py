@@ -1,7 +1,9 @@
 """The components that were installed: their files by their digest, and for each id which of them it means now.
 
 A newer version that has to wait for its approval lies beside the one in use, and takes its place when it is approved:
-until then the old one starts as before. What was stored is what is loaded. Files are written whole, made durable and renamed into place; reading hashes them
+until then the old one starts as before.
+
+What was stored is what is loaded. Files are written whole, made durable and renamed into place; reading hashes them
 again, and one that changed is refused by name. The store knows nothing of trust: what is in it may still have to wait.
 
 ::
@@ -26,7 +28,7 @@ from typing import Final
 
 import msgspec
 from airssys_security.limits import Ceilings
-from airssys_security.manifest.package import MAX_WASM_BYTES, Package
+from airssys_security.manifest.package import MAX_WASM_BYTES
 from airssys_security.manifest.parse import MAX_MANIFEST_BYTES
 from airssys_security.patterns.names import is_component_name
 from airssys_security.trust.origin import Identity, Origin
@@ -81,7 +83,10 @@ class ComponentStore:
         self._changing = threading.Lock()
         for folder in (self.path, self._files, self._current, self._waiting):
             _make_private(folder)
-        for left in self.path.glob(f"{_TEMPORARY}*"):  # of a host that was killed while it stored
+
+    def clear_leftovers(self) -> None:
+        """Remove what a host that was killed had half stored. For the owner of the state folder, before it begins."""
+        for left in self.path.glob(f"{_TEMPORARY}*"):
             _remove(left)
 
     def put(self, component_id: str, found: Established, by: Identity, *, now: float, waits: bool = False) -> Installed:
@@ -207,20 +212,6 @@ class ComponentStore:
         manifest = read_manifest_text(files.manifest, f"{component_id} (installed)", ceilings)
         return Established(record.origin, files, manifest)
 
-    def load_package(self, component_id: str, ceilings: Ceilings | None = None) -> tuple[Installed, Package] | None:
-        """Give what is needed to run what is installed under an id.
-
-        Raises:
-            StoreDamaged: if a file is not what was stored.
-            ManifestRefused: if the manifest asks for more than these ceilings.
-        """
-        loaded = self.load(component_id)
-        if loaded is None:
-            return None
-        record, files = loaded
-        manifest = read_manifest_text(files.manifest, f"{component_id} (installed)", ceilings)
-        return record, Package(manifest, files.wasm, record.wasm_digest)
-
     def _read_files(self, component_id: str, place: Path, digests: dict[str, str]) -> ComponentFiles:
         contents: dict[str, bytes] = {}
         for name, digest in digests.items():
@@ -243,6 +234,13 @@ class ComponentStore:
     def _all_in(self, folder: Path) -> tuple[Installed, ...]:
         ids = sorted(path.name.removesuffix(".json") for path in folder.iterdir())
         return tuple(record for each in ids if (record := self._find_in(folder, each)) is not None)
+
+    def has(self, component_id: str) -> bool:
+        """Tell whether anything lies under an id, be it damaged."""
+        name = f"{component_id}.json"
+        return is_component_name(component_id) and any(
+            os.path.lexists(folder / name) for folder in (self._current, self._waiting)
+        )
 
     def remove(self, component_id: str) -> bool:
         """Forget what is installed under an id, with its files unless another id means them too; False if nothing is.

@@ -48,16 +48,13 @@ def test_component_without_a_signature_has_none(store: ComponentStore) -> None:
     assert loaded[1].signature is None
 
 
-def test_package_is_read_within_the_ceilings_of_now(store: ComponentStore) -> None:
+def test_manifest_is_read_within_the_ceilings_of_now(store: ComponentStore) -> None:
     put(store)
-    loaded = store.load_package("weather")
-    assert loaded is not None
-    assert (loaded[1].wasm, loaded[1].wasm_digest) == (b"wasm", loaded[0].wasm_digest)
-    assert loaded[1].manifest.digest == loaded[0].manifest_digest
-    files = ComponentFiles(MANIFEST + b'[limits]\nmemory = "64MiB"\n', b"wasm")
-    put(store, files=files)
+    assert store.load_established("weather") == Established(ORIGIN, FILES, read_manifest_text(MANIFEST, "x"))
+    assert store.load_established("absent") is None
+    put(store, files=ComponentFiles(MANIFEST + b'[limits]\nmemory = "64MiB"\n', b"wasm"))
     with pytest.raises(ManifestRefused, match="memory"):
-        store.load_package("weather", Ceilings(limits=Limits(memory_bytes=4 << 20)))
+        store.load_established("weather", Ceilings(limits=Limits(memory_bytes=4 << 20)))
 
 
 def test_everything_is_its_owners_alone(store: ComponentStore) -> None:
@@ -196,6 +193,7 @@ def test_leftovers_of_a_killed_host_are_removed(store: ComponentStore, tmp_path:
     (store.path / "tmp-abc" / "wasm").write_bytes(b"half")
     (store.path / "tmp-link").symlink_to(store.path / "files")
     again = ComponentStore(tmp_path)
+    again.clear_leftovers()
     assert sorted(path.name for path in again.path.iterdir()) == ["current", "files", "waiting"]
     assert again.load("weather") is not None
 
