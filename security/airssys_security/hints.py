@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
-from airssys_security.patterns.filesystem import path_fault
-from airssys_security.patterns.names import COMPONENT, ENVIRONMENT
-from airssys_security.patterns.namespaces import STORAGE, TOPICS
-from airssys_security.requests import ACTIONS, Request
+from airssys_security.capabilities import check_pattern
+from airssys_security.errors import PatternInvalid
+from airssys_security.forms import request_fault
+from airssys_security.requests import Request
 from airssys_security.text import first_hidden
 
 __all__ = ("grant_line",)
 
-_SPECIAL = re.compile(r"[*?\[{}\\]")
+_SPECIAL: Final = re.compile(r"[*?\[{}\\]")
 
 
 def _literally(path: str) -> str:
@@ -23,29 +24,25 @@ def _literally(path: str) -> str:
     return "".join("?" if first_hidden(character) else character for character in spelt)
 
 
-def _is_plain(request: Request) -> bool:
-    """Tell whether a resource has the form of its kind: a guest that asks for ``*`` must not be hinted a wildcard."""
-    kind, action, resource = request.kind, request.action, request.resource
-    match kind:
-        case "filesystem":
-            return not path_fault(resource)
-        case "storage":
-            return STORAGE.is_resource(resource)
-        case "messaging" if action in ("publish", "subscribe"):
-            return TOPICS.is_resource(resource, pattern=action == "subscribe")
-        case "messaging":
-            return COMPONENT.name.fullmatch(resource) is not None
-        case "process":
-            return ENVIRONMENT.name.fullmatch(resource) is not None
-    return "*" not in resource
-
-
 def grant_line(request: Request) -> str:
-    """Return the section and line of a manifest that would cover exactly this request; empty if none can."""
-    if request.action not in ACTIONS.get(request.kind, ()) or not _is_plain(request):
+    """Return the section and line of a manifest that would cover exactly this request; empty if none can.
+
+    A guest that asks for ``*`` is not hinted a wildcard: what is not in the form of its kind has no line.
+    """
+    kind, action, resource = request.kind, request.action, request.resource
+    if request_fault(kind, action, resource):
         return ""
-    resource = _literally(request.resource) if request.kind == "filesystem" else request.resource
-    if first_hidden(resource) or len(resource) > 4096:
+    match kind, action:
+        case "filesystem", _:
+            resource = _literally(resource)
+        case "network", "resolve":
+            # Who may connect to a name may look it up. Which connection it is for is not known yet: mostly this one.
+            action, resource = "connect", f"{resource}:443"
+        case "network", "bind" if resource.endswith(":0"):
+            resource = f"{resource[:-1]}*"
+    try:
+        check_pattern(kind, action, resource)
+    except PatternInvalid:  # longer than a pattern may be, or it could not be shown
         return ""
     quoted = resource.replace("\\", "\\\\").replace('"', '\\"')
-    return f'[capabilities.{request.kind}] {request.action} = ["{quoted}"]'
+    return f'[capabilities.{kind}] {action} = ["{quoted}"]'

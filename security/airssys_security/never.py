@@ -68,8 +68,28 @@ def _literally(path: str) -> str:
     return "".join(f"[{character}]" if character in "*?[{}" else character for character in path)
 
 
-def never_list(state_folders: Iterable[str] = (), extra_paths: Iterable[str] = ()) -> CapabilitySet:
-    """Return the never-list: the default, the host's own folders (absolute, resolved), and more path patterns."""
+def _networks() -> tuple[str, ...]:
+    addresses = (address.partition("/")[0] for address in NEVER_ADDRESSES)
+    return (
+        *(f"[{address}]:*" if ":" in address else f"{address}:*" for address in addresses),
+        *(f"{name}:*" for name in NEVER_NAMES),
+    )
+
+
+def never_list(
+    state_folders: Iterable[str] = (), extra_paths: Iterable[str] = (), extra_network: Iterable[str] = ()
+) -> CapabilitySet:
+    """Return the never-list: the default, the host's own folders (absolute, resolved), and more of the operator's.
+
+    ``extra_paths`` are filesystem patterns, ``extra_network`` patterns of what may not be connected to. Who may not
+    connect to a name may not look it up either.
+    """
     own = [f"{_literally(normalise(folder)).removesuffix('/')}/**" for folder in state_folders]
     paths = (*NEVER_PATHS, *own, *extra_paths)
-    return CapabilitySet({("filesystem", "read"): paths, ("filesystem", "write"): paths})
+    return CapabilitySet(
+        {
+            ("filesystem", "read"): paths,
+            ("filesystem", "write"): paths,
+            ("network", "connect"): (*_networks(), *extra_network),
+        }
+    )

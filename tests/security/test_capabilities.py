@@ -6,11 +6,11 @@ import pytest
 from airssys_security import CapabilityService, CapabilitySet, MemorySink, SecurityContext
 from airssys_security.capabilities import check_pattern
 from airssys_security.errors import PatternInvalid
-from airssys_security.requests import ACTIONS, Request
+from airssys_security.requests import GRANTABLE, Request
 from hypothesis import given
 from hypothesis import strategies as st
 
-KEYS = [(kind, action) for kind, actions in ACTIONS.items() for action in actions]
+KEYS = [(kind, action) for kind, actions in GRANTABLE.items() for action in actions]
 
 
 def test_an_empty_set_covers_nothing_and_says_so() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 import pytest
-from airssys_security import CapabilityService, CapabilitySet, MemorySink, SecurityContext, never_list
+from airssys_security import CapabilityService, CapabilitySet, MemorySink, Policy, SecurityContext, never_list
 from airssys_security.errors import PatternInvalid
 from airssys_security.never import NEVER_ADDRESSES, NEVER_NAMES, NEVER_PATHS
 from airssys_security.requests import read_file, write_file
@@ -14,8 +14,8 @@ ALL_FILES = CapabilitySet({("filesystem", "read"): ["/**"], ("filesystem", "writ
 
 
 def layers(never: CapabilitySet, path: str, trust: str = "operator", grants: CapabilitySet = ALL_FILES) -> set[str]:
-    service = CapabilityService(MemorySink(), never=never)
-    context = SecurityContext("weather", grants, trust=trust)
+    service = CapabilityService(MemorySink(), Policy(never))
+    context = SecurityContext("weather", grants, trust=trust)  # type: ignore[arg-type]
     return {service.authorize(context, ask(path)).layer for ask in (read_file, write_file)}
 
 

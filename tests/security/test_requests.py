@@ -14,6 +14,7 @@ MAKERS: dict[tuple[str, str], Callable[[str], Request]] = {
     ("filesystem", "write"): requests.write_file,
     ("network", "connect"): requests.connect_to,
     ("network", "bind"): requests.bind_to,
+    ("network", "resolve"): requests.resolve_name,
     ("storage", "read"): requests.read_key,
     ("storage", "write"): requests.write_key,
     ("storage", "delete"): requests.delete_key,

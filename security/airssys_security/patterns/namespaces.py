@@ -49,7 +49,9 @@ class Namespace:
         """Tell whether this can name something: segments, none of them empty; for topics of plain characters only."""
         segments = text.split(self.separator)
         if pattern:
-            return all(segment in ("*", "**") or self.segment.fullmatch(segment) for segment in segments)
+            if segments[-1] == "**":
+                segments[-1] = "*"
+            return all(segment == "*" or self.segment.fullmatch(segment) for segment in segments)
         return "\0" not in text and is_unicode(text) and all(map(self.segment.fullmatch, segments))
 
 
