@@ -236,6 +236,7 @@ def test_who_stops_listening_is_not_answered_with_a_traceback(manifest: str, tmp
     assert asked.returncode == 0
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_lines_are_answered(manifest: str, tmp_path: Path) -> None:
     lines = tmp_path / "lines"
     with lines.open("wb") as file:
