@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from time import time_ns
 
-from airssys_security.approval.book import ApprovalBook, Audit
+from airssys_security.approval.book import ApprovalBook
 from airssys_security.approval.store import ApprovalStore
 from airssys_security.audit.log import AuditLog
 from airssys_security.audit.records import EventRecord, Fact
@@ -66,15 +66,11 @@ def operations_here(state_folder: Path, host: HostFile | None = None) -> Iterato
         stack.callback(log.close)
         record = durable_audit(log)
         approvals = ApprovalStore(state.path / APPROVALS_NAME)
-        book = _closing(stack, approvals, record, settings)
+        stack.callback(approvals.close)
+        book = ApprovalBook(approvals, record, single_operator=settings.single_operator)
         store = ComponentStore(state.path)
         store.clear_leftovers()
         yield Operations(book, store, settings, record)
-
-
-def _closing(stack: ExitStack, approvals: ApprovalStore, record: Audit, settings: OperatorSettings) -> ApprovalBook:
-    stack.callback(approvals.close)
-    return ApprovalBook(approvals, record, single_operator=settings.single_operator)
 
 
 def durable_audit(log: AuditLog) -> Callable[[str, Mapping[str, Fact]], None]:

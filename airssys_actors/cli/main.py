@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from airssys_actors.cli import check, explain
+from airssys_actors.cli import approvals, check, explain, install, keys, run, trust
 
 __all__ = ("app", "main")
 
@@ -37,6 +37,11 @@ def _options(
 
 check.register(app)
 explain.register(app)
+install.register(app)
+approvals.register(app)
+trust.register(app)
+keys.register(app)
+run.register(app)
 
 
 def main() -> None:
