@@ -1,7 +1,7 @@
 """What a guest holds of the file system: open files and folders, closed with their last user.
 
-Reading asks memory first and never waits on the event loop. A handle remembers under which name and by which proof it
-was opened; whether that still holds is asked by whoever uses it.
+Reading asks memory first and never waits on the event loop. A handle remembers under which name it was opened, and so
+by which request; whether that is still granted is asked again when the context changes.
 """
 
 from __future__ import annotations
@@ -14,32 +14,13 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from airssys_security.quotas import Reservation
+    from airssys_security.requests import Request
+
     from airssys_actors.files.mounts import Mount
+    from airssys_actors.interfaces.guest import Guest
 
-__all__ = ("Count", "Descriptor", "OpenThing")
-
-
-class Count:
-    """How many of something are held, of how many there may be. Safe on several threads: the last user may be on one.
-
-    ``limit`` is kept by who asks ``is_full`` first; descriptors are made on the event loop alone, so nothing comes
-    between the question and ``add``.
-    """
-
-    __slots__ = ("_lock", "held", "limit")
-
-    def __init__(self, limit: int) -> None:
-        self.limit: Final = limit
-        self.held = 0
-        self._lock = threading.Lock()
-
-    @property
-    def is_full(self) -> bool:
-        return self.held >= self.limit
-
-    def add(self, change: int) -> None:
-        with self._lock:
-            self.held += change
+__all__ = ("Descriptor", "OpenThing")
 
 
 class OpenThing:
@@ -49,16 +30,19 @@ class OpenThing:
     another's file.
     """
 
-    __slots__ = ("_counted", "_lock", "_nowait", "_users", "number", "slow")
+    __slots__ = ("_lock", "_nowait", "_slot", "_users", "number", "slow")
 
-    def __init__(self, number: int, *, slow: bool, counted: Count) -> None:
-        """Take the descriptor over. ``slow``: the kernel had to wait to find it, so asking about it may wait too."""
+    def __init__(self, number: int, *, slow: bool, slot: Reservation) -> None:
+        """Take the descriptor over, and its place among the open files of a component, which goes back at the close.
+
+        ``slow``: the kernel had to wait to find it, so asking about it may wait too.
+        """
         self.number = number
         self.slow: Final = slow
         self._users = 1
         self._nowait = True
-        self._counted = counted
-        counted.add(1)
+        self._slot = slot
+        slot.commit()
         self._lock = threading.Lock()
 
     def acquire(self) -> OpenThing:
@@ -74,7 +58,7 @@ class OpenThing:
             if self._users == 0:
                 os.close(self.number)
                 self.number = -1
-                self._counted.add(-1)
+                self._slot.give_back()
 
     def read_cached(self, count: int, offset: int) -> bytearray | None:
         """Read what memory holds; None if reading would wait. Raises OSError."""
@@ -102,10 +86,10 @@ class Descriptor:
     """A guest's handle of a file or a folder: the WIT resource ``descriptor``.
 
     ``covered`` tells a thing that a grant covers from a folder that merely lies on the way to one: of such a folder
-    the guest may learn that it is there, and no more. ``context`` is the one under which it was opened.
+    the guest may learn that it is there, and no more.
     """
 
-    __slots__ = ("context", "covered", "identity", "is_folder", "mount", "name", "readable", "thing")
+    __slots__ = ("covered", "identity", "is_folder", "mount", "name", "readable", "thing")
 
     def __init__(
         self,
@@ -116,10 +100,9 @@ class Descriptor:
         status: os.stat_result,
         readable: bool,
         covered: bool,
-        context: object,
     ) -> None:
         self.thing: OpenThing | None = thing
-        self.name, self.mount, self.readable, self.covered, self.context = name, mount, readable, covered, context
+        self.name, self.mount, self.readable, self.covered = name, mount, readable, covered
         self.is_folder = stat.S_ISDIR(status.st_mode)
         self.identity = (status.st_dev, status.st_ino)
 
@@ -130,6 +113,10 @@ class Descriptor:
         twin = copy.copy(self)
         self.thing.acquire()
         return twin
+
+    def lost(self, guest: Guest) -> Request | None:
+        """Say what it was opened by, if that is not granted any more: see ``interfaces.guest.HeldByGrant``."""
+        return None if self.thing is None else guest.files.lost(guest, self)
 
     def close(self) -> None:
         """Let go. Closing twice is harmless: the guest's drop and the guest's end may both come."""

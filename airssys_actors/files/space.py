@@ -29,6 +29,9 @@ from airssys_actors.files.paths import above, flaw, join, lexical
 from airssys_actors.files.resolve import Missing, Reached, WouldBlock, resolve
 
 if TYPE_CHECKING:
+    from airssys_security.quotas import Reservation
+    from airssys_security.requests import Request
+
     from airssys_actors.files.pool import FilePool
     from airssys_actors.interfaces.guest import Guest
 
@@ -42,6 +45,15 @@ _Say: TypeAlias = Callable[[int, os.stat_result, bool], Answered]
 _LAST_OFFSET: Final = (1 << 62) - 1
 READ_MAX_BYTES: Final = 256 * 1024
 """The most that one read carries: some 20 us of copying on the event loop."""
+
+
+class _Wanted:
+    """What an opening shall become, and its place among the component's open files."""
+
+    __slots__ = ("folder", "readable", "slot")
+
+    def __init__(self, slot: Reservation, *, want_folder: bool, readable: bool) -> None:
+        self.slot, self.folder, self.readable = slot, want_folder, readable
 
 
 class FileSpace:
@@ -79,15 +91,17 @@ class FileSpace:
         refused = self._refuse_letters(guest, folder, path)
         if refused is not None:
             return refused
-        if guest.open_files.is_full:
-            asked = read_file(lexical(folder.name, path))
-            guest.refuse(asked, f"it holds {guest.open_files.limit} open files, as many as it may", layer="request")
+        slot = guest.ledger.reserve("open_files")
+        if slot is None:
+            reason = f"it holds {guest.limits.open_files} open files, as many as it may"
+            guest.over_quota(read_file(lexical(folder.name, path)), "open_files", reason)
             return Err("insufficient-memory")
+        wanted = _Wanted(slot, want_folder=want_folder, readable=readable)
         try:
             found = self._look_now(folder, path, follow=follow)
         except WouldBlock:
-            return self._open_later(guest, folder, path, follow, want_folder, readable)
-        return self._open(guest, folder, path, found, want_folder=want_folder, readable=readable, slow=False)
+            return self._open_later(guest, folder, path, follow, wanted)
+        return self._open(guest, folder, path, found, wanted, slow=False)
 
     def stat_at(self, guest: Guest, folder: Descriptor, path: str, *, follow: bool) -> Later:
         """Say what is known of a file, a folder or (without following) a link."""
@@ -120,11 +134,7 @@ class FileSpace:
         for name in folders:
             mount, way = self._mount_of(name)
             # One below another of the same mount is reached through it; the folders come sorted.
-            if (
-                mount is None
-                or guest.open_files.is_full
-                or any(one.mount is mount and name.startswith(join(one.name, "")) for one in opened)
-            ):
+            if mount is None or any(one.mount is mount and name.startswith(join(one.name, "")) for one in opened):
                 continue
 
             def look(mount: Mount = mount, way: str = way) -> Outcome:
@@ -137,8 +147,11 @@ class FileSpace:
             if not isinstance(outcome, Reached):
                 continue
             covered = guest.may(read_file(outcome.name))
-            if stat.S_ISDIR(outcome.status.st_mode) and (covered or self._may_pass(guest, outcome.name)):
-                opened.append(self._descriptor(guest, mount, outcome, covered=covered, readable=True, slow=True))
+            may_open = stat.S_ISDIR(outcome.status.st_mode) and (covered or self._may_pass(guest, outcome.name))
+            slot = guest.ledger.reserve("open_files") if may_open else None
+            if slot is not None:
+                wanted = _Wanted(slot, want_folder=True, readable=True)
+                opened.append(self._descriptor(guest, mount, outcome, wanted, covered=covered, slow=True))
             else:
                 outcome.close()
         return opened
@@ -196,7 +209,7 @@ class FileSpace:
     def _may_pass(self, guest: Guest, name: str) -> bool:
         """Tell whether a grant lies below the name, and no never-list or deny list stands before it."""
         decision = guest.capabilities.check(guest.context, read_file(name))
-        return decision.layer == "capability" and guest.context.grants.could_reach(name)
+        return decision.layer in ("capability", "mask") and guest.context.grants.could_reach(name)
 
     def _ask(self, guest: Guest, folder: Descriptor, path: str, outcome: Outcome) -> Granted | Err | None:
         """Decide about what was reached, or would have been. None: a folder that may only be passed."""
@@ -234,22 +247,16 @@ class FileSpace:
 
     # -- opening ----------------------------------------------------------------------------------------------------
 
-    async def _open_later(
-        self, guest: Guest, folder: Descriptor, path: str, follow: bool, want_folder: bool, readable: bool
-    ) -> Answered:
-        found = await self._look_later(folder, path, follow)
-        return self._open(guest, folder, path, found, want_folder=want_folder, readable=readable, slow=True)
+    async def _open_later(self, guest: Guest, folder: Descriptor, path: str, follow: bool, wanted: _Wanted) -> Answered:
+        try:
+            found = await self._look_later(folder, path, follow)
+        except BaseException:
+            wanted.slot.release()
+            raise
+        return self._open(guest, folder, path, found, wanted, slow=True)
 
     def _open(
-        self,
-        guest: Guest,
-        folder: Descriptor,
-        path: str,
-        found: list[Outcome],
-        *,
-        want_folder: bool,
-        readable: bool,
-        slow: bool,
+        self, guest: Guest, folder: Descriptor, path: str, found: list[Outcome], wanted: _Wanted, *, slow: bool
     ) -> Answered:
         try:
             proof = self._ask_all(guest, folder, path, found)
@@ -260,9 +267,9 @@ class FileSpace:
             mode = outcome.status.st_mode
             if stat.S_ISLNK(mode):
                 return Err("loop")
-            if want_folder and not stat.S_ISDIR(mode):
+            if wanted.folder and not stat.S_ISDIR(mode):
                 return Err("not-directory")
-            if readable and stat.S_ISREG(mode):
+            if wanted.readable and stat.S_ISREG(mode):
                 assert proof is not None  # only a folder is passed without one
                 try:
                     outcome = _open_for_reading(proof, outcome)
@@ -270,24 +277,22 @@ class FileSpace:
                     return Err(error_code(error))
             else:
                 found.pop()  # the O_PATH descriptor itself is kept
-            return Ok(
-                self._descriptor(guest, folder.mount, outcome, covered=proof is not None, readable=readable, slow=slow)
-            )
+            covered = proof is not None
+            return Ok(self._descriptor(guest, folder.mount, outcome, wanted, covered=covered, slow=slow))
         finally:
+            wanted.slot.release()  # unless a descriptor took it
             _close_all(found)
 
     def _descriptor(
-        self, guest: Guest, mount: Mount, reached: Reached, *, covered: bool, readable: bool, slow: bool
+        self, guest: Guest, mount: Mount, reached: Reached, wanted: _Wanted, *, covered: bool, slow: bool
     ) -> Descriptor:
-        thing = OpenThing(reached.descriptor, slow=slow, counted=guest.open_files)
         descriptor = Descriptor(
-            thing,
+            OpenThing(reached.descriptor, slow=slow, slot=wanted.slot),
             name=reached.name,
             mount=mount,
             status=reached.status,
-            readable=readable,
+            readable=wanted.readable,
             covered=covered,
-            context=guest.context,
         )
         guest.hold(descriptor)
         return descriptor
@@ -334,8 +339,6 @@ class FileSpace:
         thing = descriptor.thing
         if thing is None:
             return Err("bad-descriptor")
-        if not self.still_granted(guest, descriptor):
-            return Err(REFUSED)
         if thing.slow:
             return self._about_open_later(descriptor, thing, say)
         return say(thing.number, os.fstat(thing.number), descriptor.covered)
@@ -349,19 +352,17 @@ class FileSpace:
             except OSError as error:
                 return Err(error_code(error))
 
-        return await self.pool.run(ask, finally_=thing.release)
+        answer = await self.pool.run(ask, finally_=thing.release)
+        return answer if descriptor.thing is thing else Err(REFUSED)  # taken back meanwhile
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
-    def still_granted(self, guest: Guest, descriptor: Descriptor) -> bool:
-        """Tell whether what was granted at opening holds under the context in force; a refusal is recorded."""
-        if descriptor.context is guest.context or not descriptor.covered:
-            return True
-        if not guest.may(read_file(descriptor.name)):
-            guest.authorize(read_file(descriptor.name), evidence="opened before, under an older context")
-            return False
-        descriptor.context = guest.context
-        return True
+    def lost(self, guest: Guest, descriptor: Descriptor) -> Request | None:
+        """Say what an open thing was opened by, if that is not granted any more."""
+        request = read_file(descriptor.name)
+        if guest.may(request) or (not descriptor.covered and self._may_pass(guest, descriptor.name)):
+            return None
+        return request
 
     def read(self, guest: Guest, descriptor: Descriptor, count: int, offset: int) -> Later:
         """Read at most ``count`` bytes; fewer only at the end, or where more would wait. Nothing: it is the end."""
@@ -372,8 +373,6 @@ class FileSpace:
             return Err("is-directory")
         if not descriptor.readable:
             return Err("bad-descriptor")
-        if not self.still_granted(guest, descriptor):
-            return Err(REFUSED)
         count = min(count, READ_MAX_BYTES, guest.limits.list_bytes)
         if count == 0 or offset > _LAST_OFFSET:
             return Ok(b"")
@@ -395,8 +394,8 @@ class FileSpace:
                 return Err(error_code(error))
 
         answer = await self.pool.run(read, finally_=thing.release)
-        # The context may have changed during the wait, and then the bytes are not given away.
-        return answer if self.still_granted(guest, descriptor) else Err(REFUSED)
+        # It may have been taken back during the wait, and then the bytes are not given away.
+        return answer if descriptor.thing is thing else Err(REFUSED)
 
 
 def _open_for_reading(proof: Granted, reached: Reached) -> Reached:

@@ -6,26 +6,41 @@ go to the capability service, with the context that is in force at that moment.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, runtime_checkable
+
+from airssys_security.quotas import QuotaLedger
 
 from airssys_actors.errors import LimitExceeded
-from airssys_actors.files.handles import Count
 from airssys_actors.interfaces.guest_log import LINE_MAX_BYTES, GuestLog, LineBuffer, LogSink
-from airssys_actors.interfaces.rates import Rate
 
 if TYPE_CHECKING:
     from airssys_security.checks import CapabilityService
     from airssys_security.context import SecurityContext
     from airssys_security.decisions import Denied, Granted, Layer
     from airssys_security.limits import Limits, Quotas
+    from airssys_security.quotas import QuotaName
     from airssys_security.requests import Request
 
     from airssys_actors.files.space import FileSpace
     from airssys_actors.storage.store import Storage
 
-__all__ = ("Account", "Answer", "Closable", "Guest", "Messenger", "NotDelivered", "Payload", "SendOutcome", "Why")
+__all__ = (
+    "Answer",
+    "Closable",
+    "Guest",
+    "HeldByGrant",
+    "Messenger",
+    "NotDelivered",
+    "Payload",
+    "Pending",
+    "SendOutcome",
+    "Why",
+    "ledger_of",
+)
 
 Payload: TypeAlias = str | bytes
 """Text or binary."""
@@ -74,23 +89,40 @@ class Closable(Protocol):
     def close(self) -> object: ...
 
 
-class Account:
-    """What a component has used, over all of its incarnations."""
+def ledger_of(quotas: Quotas, limits: Limits, clock: Callable[[], float] = time.monotonic) -> QuotaLedger:
+    """Open the ledger of a component. It is made once, and serves all of its incarnations."""
+    # At least one line of the largest size fits into a log, unless nothing may be written at all.
+    log = max(quotas.log_bytes_per_s, 2 * LINE_MAX_BYTES) if quotas.log_bytes_per_s else 0
+    return QuotaLedger(quotas, limits, clock, {"log_bytes": log})
 
-    __slots__ = ("log", "messages")
 
-    def __init__(self, quotas: Quotas) -> None:
-        self.messages = Rate(quotas.messages_per_s, max(1.0, quotas.messages_per_s))
-        # At least one line of the largest size fits, unless nothing may be written at all.
-        burst = max(quotas.log_bytes_per_s, 2 * LINE_MAX_BYTES) if quotas.log_bytes_per_s else 0
-        self.log = Rate(quotas.log_bytes_per_s, burst)
+@runtime_checkable
+class HeldByGrant(Closable, Protocol):
+    """Something that a guest holds because a request was granted, and only for as long as it would be."""
+
+    def lost(self, guest: Guest) -> Request | None:
+        """Say what it stands for and the context in force does not grant; None while it may be held, or is closed."""
+
+
+@dataclass(eq=False, slots=True)
+class Pending:
+    """An operation that waits, and the request that it was granted by."""
+
+    request: Request
+    is_void: bool = False
+    """Whether its grant was taken back, or its guest stopped: it must have no effect and give nothing away."""
+
+    def is_wanted(self) -> bool:
+        """Tell the opposite, from any thread."""
+        return not self.is_void
 
 
 @dataclass(eq=False, slots=True)
 class Guest:
     """One incarnation. Made by the host before the instance, closed after it.
 
-    ``context`` is replaced when the component's authority changes; who did something under an older one asks again.
+    ``context`` changes by ``replace_context`` alone, which asks again about everything that is held or waits.
+    ``ledger`` is the component's, over all of its incarnations.
     ``environment`` holds the operator's values, not yet filtered by what the manifest asks for.
     """
 
@@ -100,7 +132,7 @@ class Guest:
     capabilities: CapabilityService
     limits: Limits
     quotas: Quotas
-    account: Account
+    ledger: QuotaLedger
     files: FileSpace
     storage: Storage
     messenger: Messenger
@@ -110,14 +142,12 @@ class Guest:
     log: GuestLog = field(init=False)
     stdout: LineBuffer = field(init=False)
     stderr: LineBuffer = field(init=False)
-    open_files: Count = field(init=False)
-    """Descriptors of the operating system that are held for this guest."""
     held: set[Closable] = field(default_factory=set, init=False)
+    pending: set[Pending] = field(default_factory=set, init=False)
     closed: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
-        self.open_files = Count(self.limits.open_files)
-        self.log = GuestLog(self.id, self.log_sink, self.account.log)
+        self.log = GuestLog(self.id, self.log_sink, self.ledger)
         self.stdout = LineBuffer(self.log, "info", "stdout")
         self.stderr = LineBuffer(self.log, "warn", "stderr")
 
@@ -133,6 +163,49 @@ class Guest:
         """Check without a record: for what was recorded before, and for what the guest did not ask for by name."""
         return self.capabilities.check(self.context, request).granted
 
+    def over_quota(self, request: Request, name: QuotaName, reason: str, evidence: str = "") -> Denied:
+        """Record that a quota refused something that was granted. Whoever asked the ledger has it counted there."""
+        return self.refuse(request, reason, layer="quota", evidence=evidence or name)
+
+    def replace_context(self, context: SecurityContext) -> int:
+        """Put a context in force and take back what it does not grant; return how much that was.
+
+        It may be the context that is in force already: when the lists that stand above all grants changed.
+
+        What is held is closed, so that its interface answers as for any closed thing; it stays the guest's to drop, and
+        counts among its handles until then. What waits is void: it has no effect from here on, and its answer is a
+        refusal. Each is recorded once. Raises ValueError for another component's context.
+        """
+        if context.component_id != self.id:
+            raise ValueError(f"{self.id} cannot have the context of {context.component_id}")
+        self.context = context
+        taken_back = 0
+        for thing in list(self.held):
+            request = thing.lost(self) if isinstance(thing, HeldByGrant) else None
+            if request is not None:
+                self.authorize(request, "held when the grant was taken back; closed")
+                thing.close()
+                taken_back += 1
+        for pending in list(self.pending):
+            if not pending.is_void and not self.may(pending.request):
+                pending.is_void = True
+                self.authorize(pending.request, "under way when the grant was taken back")
+                taken_back += 1
+        return taken_back
+
+    @contextmanager
+    def under_way(self, request: Request) -> Iterator[Pending]:
+        """Keep an operation where ``replace_context`` finds it, while it waits. Stopped in the middle, it is void."""
+        pending = Pending(request)
+        self.pending.add(pending)
+        try:
+            yield pending
+        except BaseException:
+            pending.is_void = True
+            raise
+        finally:
+            self.pending.discard(pending)
+
     def hold(self, thing: Closable) -> None:
         """Keep a thing until the guest drops it or ends.
 
@@ -142,21 +215,25 @@ class Guest:
         if self.closed:
             thing.close()
             raise LimitExceeded("the guest has ended")
-        if len(self.held) >= self.limits.handles:
+        if not self.ledger.take("handles"):
             thing.close()
             raise LimitExceeded(f"the guest holds {self.limits.handles} host resources, as many as it may")
         self.held.add(thing)
 
     def drop(self, thing: Closable) -> None:
         """Let go of a thing."""
-        self.held.discard(thing)
+        if thing in self.held:
+            self.held.remove(thing)
+            self.ledger.give_back("handles")
         thing.close()
 
     def close(self) -> None:
         """End: everything that is held is closed, unfinished lines are written."""
         self.closed = True
+        for pending in self.pending:
+            pending.is_void = True
         while self.held:
-            self.held.pop().close()
+            self.drop(next(iter(self.held)))
         self.stdout.close()
         self.stderr.close()
         self.log.close()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from airssys_security.text import visible
 
 if TYPE_CHECKING:
-    from airssys_actors.interfaces.rates import Rate
+    from airssys_security.quotas import QuotaLedger
 
 __all__ = ("LINE_MAX_BYTES", "GuestLog", "LineBuffer", "LogSink", "LoguruSink")
 
@@ -50,19 +50,19 @@ class LoguruSink:
 
 
 class GuestLog:
-    """The log of one incarnation. The rate is the component's."""
+    """The log of one incarnation. The ledger is the component's."""
 
-    __slots__ = ("_component", "_rate", "_sink", "dropped")
+    __slots__ = ("_component", "_ledger", "_sink", "dropped")
 
-    def __init__(self, component: str, sink: LogSink, rate: Rate) -> None:
-        self._component, self._sink, self._rate = component, sink, rate
+    def __init__(self, component: str, sink: LogSink, ledger: QuotaLedger) -> None:
+        self._component, self._sink, self._ledger = component, sink, ledger
         self.dropped = 0
         """Lines that were dropped, and of which the log does not tell yet."""
 
     def line(self, level: str, source: str, text: str) -> bool:
         """Write one line. False if it was dropped, because the component wrote more than its rate allows."""
         notice = _NOTICE if self.dropped else 0  # telling is paid for too: it would be a way to write for nothing
-        if not self._rate.take(len(text) + _OVERHEAD + notice):
+        if not self._ledger.take("log_bytes", len(text) + _OVERHEAD + notice):
             self.dropped += 1
             return False
         self._tell()

@@ -18,22 +18,31 @@ if TYPE_CHECKING:
 
 __all__ = ("MESSAGING",)
 
+_LONGEST_ID: Final = 256
+
 
 def _own_id(guest: Guest) -> str:
     return guest.id
 
 
 def _refused(guest: Guest, to: str, body: Payload) -> Err | None:
-    """Check what concerns the sender: its right, its sizes, its rate."""
+    """Check what concerns the sender: its right, its sizes, its rate.
+
+    A message that passes is charged at once and for good: what the receiver then says of it (it does not accept it, its
+    mailbox is full) has cost that one a check and a record in its own name, which nobody may cause without end.
+    """
+    if len(to) > _LONGEST_ID:  # it is no component's, and need not be written down whole
+        guest.refuse(send_to(to[:_LONGEST_ID]), f"an id of {len(to)} characters, cut here", layer="request")
+        return Err(("not-permitted", None))
     if not guest.authorize(send_to(to)).granted:
         return Err(("not-permitted", None))
     size = payload_bytes(body)
     if size > guest.limits.message_bytes:
         reason = f"a message of {size} bytes, where {guest.limits.message_bytes} are allowed"
-        guest.refuse(send_to(to), reason, layer="request")
+        guest.refuse(send_to(to), reason, layer="quota")
         return Err(("over-quota", None))
-    if not guest.account.messages.take():
-        guest.refuse(send_to(to), "more messages than the rate allows", layer="request")
+    if not guest.ledger.take("messages"):
+        guest.over_quota(send_to(to), "messages", "more messages than the rate allows")
         return Err(("over-quota", None))
     return None
 
@@ -60,7 +69,10 @@ def _ask(guest: Guest, to: str, body: WitPayload, timeout_ms: int | None) -> Err
 
 
 async def _ask_later(guest: Guest, to: str, payload: Payload, timeout_s: float | None) -> Ok | Err:
-    outcome = await guest.messenger.ask(guest, to, payload, timeout_s)
+    with guest.under_way(send_to(to)) as pending:
+        outcome = await guest.messenger.ask(guest, to, payload, timeout_s)
+    if pending.is_void:
+        return Err(("not-permitted", None))
     if isinstance(outcome, NotDelivered):
         return _error(outcome)
     return Ok(None if outcome.body is None else payload_to_wit(outcome.body))

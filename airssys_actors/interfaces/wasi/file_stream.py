@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
     from typing import Any
 
+    from airssys_security.requests import Request
+
     from airssys_actors.files.handles import Descriptor
     from airssys_actors.interfaces.guest import Guest
     from airssys_actors.interfaces.wasi.io_streams import Later
@@ -49,6 +51,10 @@ class FileInput:
 
     def pollable(self) -> Pollable:
         return AlwaysReady()  # a file is never waited for by polling; reading itself waits for the disk
+
+    def lost(self, guest: Guest) -> Request | None:
+        """Say what the file was opened by, if that is not granted any more: see ``interfaces.guest.HeldByGrant``."""
+        return self._descriptor.lost(guest)
 
     def close(self) -> None:
         self._descriptor.close()

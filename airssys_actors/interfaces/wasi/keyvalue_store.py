@@ -9,7 +9,7 @@ from airssys_security.requests import Request, delete_key, read_key, write_key
 from airssys_actors.engine.host import OWN_PACKAGES, HostFunction, HostInterface
 from airssys_actors.engine.values import Err, Ok
 from airssys_actors.interfaces.wasi.keyvalue_names import Namespace, namespace_of
-from airssys_actors.storage.store import OverQuota, StorageFailed
+from airssys_actors.storage.store import OverQuota, StorageFailed, Withdrawn
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -29,10 +29,14 @@ _CURSORS: Final = 16
 """How many listings of one bucket may be under way; the oldest is forgotten."""
 
 _DENIED: Final = Err(("access-denied", None))
+_OVER: Final = {
+    "storage_bytes": "the storage quota is used up",
+    "storage_keys": "the quota of stored keys is used up",
+}
 
 
 class Bucket:
-    """The WIT resource ``bucket``.
+    """The WIT resource ``bucket``. It is a name and no right: each operation is checked by its key's own name.
 
     Where a listing goes on is kept here, under a number: a number that told a place in the store itself would tell
     how much of it the guest may not see.
@@ -76,11 +80,6 @@ def _wrong(key: str) -> Err | None:
     return None
 
 
-def _still(guest: Guest, request: Request, context: object) -> bool:
-    """Ask again after a wait, if the context changed; a refusal is recorded."""
-    return guest.context is context or guest.authorize(request, evidence="the context changed meanwhile").granted
-
-
 def _get(guest: Guest, bucket: Bucket, key: str) -> Later:
     if (wrong := _wrong(key)) is not None:
         return wrong
@@ -91,12 +90,12 @@ def _get(guest: Guest, bucket: Bucket, key: str) -> Later:
 
 
 async def _get_later(guest: Guest, bucket: Bucket, key: str, request: Request) -> Ok | Err:
-    context = guest.context
-    try:
-        value = await guest.storage.get(bucket.namespace.name, key)
-    except StorageFailed:
-        return _other("the store failed")
-    return Ok(value) if _still(guest, request, context) else _DENIED
+    with guest.under_way(request) as pending:
+        try:
+            value = await guest.storage.get(bucket.namespace.name, key)
+        except StorageFailed:
+            return _other("the store failed")
+        return _DENIED if pending.is_void else Ok(value)
 
 
 def _exists(guest: Guest, bucket: Bucket, key: str) -> Later:
@@ -109,12 +108,12 @@ def _exists(guest: Guest, bucket: Bucket, key: str) -> Later:
 
 
 async def _exists_later(guest: Guest, bucket: Bucket, key: str, request: Request) -> Ok | Err:
-    context = guest.context
-    try:
-        found = await guest.storage.exists(bucket.namespace.name, key)
-    except StorageFailed:
-        return _other("the store failed")
-    return Ok(found) if _still(guest, request, context) else _DENIED
+    with guest.under_way(request) as pending:
+        try:
+            found = await guest.storage.exists(bucket.namespace.name, key)
+        except StorageFailed:
+            return _other("the store failed")
+        return _DENIED if pending.is_void else Ok(found)
 
 
 def _set(guest: Guest, bucket: Bucket, key: str, value: bytes) -> Later:
@@ -129,31 +128,45 @@ def _set(guest: Guest, bucket: Bucket, key: str, value: bytes) -> Later:
 
 
 async def _set_later(guest: Guest, bucket: Bucket, key: str, value: bytes, request: Request) -> Ok | Err:
-    try:
-        await guest.storage.set(
-            bucket.namespace.name, key, value, owner=guest.id, quota_bytes=guest.quotas.storage_bytes
-        )
-    except OverQuota as over:
-        guest.refuse(request, "the storage quota is used up", layer="request", evidence=str(over))
-        return _other("the storage quota is used up")
-    except StorageFailed:
-        return _other("the store failed")
-    return Ok()
+    with guest.under_way(request) as pending:
+        try:
+            await guest.storage.set(
+                bucket.namespace.name,
+                key,
+                value,
+                owner=guest.id,
+                quota_bytes=guest.quotas.storage_bytes,
+                quota_keys=guest.quotas.storage_keys,
+                wanted=pending.is_wanted,
+            )
+        except OverQuota as over:
+            guest.ledger.count_refusal(over.quota)
+            guest.over_quota(request, over.quota, _OVER[over.quota], evidence=str(over))
+            return _other(_OVER[over.quota])
+        except Withdrawn:
+            return _DENIED
+        except StorageFailed:
+            return _other("the store failed")
+    return Ok()  # also if the grant was taken back since: it was there at the moment of the effect
 
 
 def _delete(guest: Guest, bucket: Bucket, key: str) -> Later:
     if (wrong := _wrong(key)) is not None:
         return wrong
-    if not guest.authorize(delete_key(bucket.namespace.resource(key))).granted:
+    request = delete_key(bucket.namespace.resource(key))
+    if not guest.authorize(request).granted:
         return _DENIED
-    return _delete_later(guest, bucket, key)
+    return _delete_later(guest, bucket, key, request)
 
 
-async def _delete_later(guest: Guest, bucket: Bucket, key: str) -> Ok | Err:
-    try:
-        await guest.storage.delete(bucket.namespace.name, key)
-    except StorageFailed:
-        return _other("the store failed")
+async def _delete_later(guest: Guest, bucket: Bucket, key: str, request: Request) -> Ok | Err:
+    with guest.under_way(request) as pending:
+        try:
+            await guest.storage.delete(bucket.namespace.name, key, wanted=pending.is_wanted)
+        except Withdrawn:
+            return _DENIED
+        except StorageFailed:
+            return _other("the store failed")
     return Ok()
 
 
@@ -178,11 +191,17 @@ async def _list_keys(guest: Guest, bucket: Bucket, cursor: int | None) -> Ok | E
                 if len(shown) == page:
                     break
             if len(keys) < page and len(shown) < page:
-                return Ok({"keys": shown, "cursor": None})
+                return _page(guest, bucket, shown, None)
     except StorageFailed:
         return _other("the store failed")
     assert after is not None  # a full page has a last key
-    return Ok({"keys": shown, "cursor": bucket.remember(after)})
+    return _page(guest, bucket, shown, after)
+
+
+def _page(guest: Guest, bucket: Bucket, keys: list[str], after: str | None) -> Ok:
+    # Some of them were decided about before the last wait.
+    shown = [key for key in keys if guest.may(read_key(bucket.namespace.resource(key)))]
+    return Ok({"keys": shown, "cursor": None if after is None else bucket.remember(after)})
 
 
 KEYVALUE_STORE: Final = HostInterface(
