@@ -20,19 +20,15 @@ from types import TracebackType
 import anyio
 import msgspec
 from airssys_security.approval.book import ApprovalBook
-from airssys_security.approval.store import ApprovalStore
 from airssys_security.audit.log import AuditLog
 from airssys_security.audit.records import AuditSink, EventRecord, Fact
 from airssys_security.capabilities import CapabilitySet
-from airssys_security.checks import CapabilityService, Policy
-from airssys_security.errors import ApprovalStoreInvalid, AuditUnavailable, TrustFileInvalid
+from airssys_security.checks import CapabilityService
+from airssys_security.errors import AuditUnavailable
 from airssys_security.manifest.values import Manifest
-from airssys_security.never import never_list
 from airssys_security.patterns.names import is_component_name
 from airssys_security.text import visible
 from airssys_security.trust.origin import Identity
-from airssys_security.trust.sources import TrustPolicy
-from airssys_security.trust.trust_file import load_trust_file
 from airssys_supervisors import BackoffSpec, ChildSpec, OneForOne, Restart, SupervisorSpec
 from anyio.abc import TaskGroup
 from loguru import logger
@@ -45,6 +41,8 @@ from airssys_actors.actors.messenger import LocalMessenger
 from airssys_actors.actors.ref import ActorRef
 from airssys_actors.actors.registry import Registry, Resident
 from airssys_actors.actors.supervisor import Supervisor
+from airssys_actors.admin.running import OnLoop
+from airssys_actors.admin.server import AdminServer
 from airssys_actors.config import HostConfig, check_volume
 from airssys_actors.engine.component import Component
 from airssys_actors.engine.cpu import CpuAccount
@@ -53,7 +51,8 @@ from airssys_actors.engine.host import HostInterface
 from airssys_actors.errors import ComponentError, ConfigInvalid, HostClosed, SourceRefused, SpawnRefused, StoreDamaged
 from airssys_actors.files.pool import FilePool
 from airssys_actors.files.space import FileSpace
-from airssys_actors.hosting.admission import Admission, Admissions
+from airssys_actors.hosting.admission import Admission
+from airssys_actors.hosting.authority import Authority
 from airssys_actors.hosting.component_store import ComponentStore
 from airssys_actors.hosting.provenance import Established, establish
 from airssys_actors.hosting.sources import parse_source
@@ -92,12 +91,11 @@ class Host:
         self._audit: AuditSink
         self._pool: FilePool
         self._operator = Identity(os.geteuid(), "host")
-        self._trust: TrustPolicy
-        self._admissions: Admissions
+        self._authority: Authority
+        self._admin: AdminServer | None = None
         self._storage: SqliteStorage
         self._interfaces: Sequence[HostInterface]
         self._own_paths: list[str]
-        self._policy: Policy
         self._tasks: TaskGroup
         self._clock: Clock
         self._messenger: LocalMessenger
@@ -134,10 +132,8 @@ class Host:
         else:
             self._audit = self._audit_log = await in_thread(self._open_audit, AuditLog.close)
             stack.push_async_callback(self._close_audit)
-        self._trust = await in_thread(self._load_trust)
-        book = await in_thread(self._open_book, ApprovalBook.close)
-        stack.push_async_callback(in_thread, book.close)
-        self._admissions = Admissions(book, production=config.production, custom=config.custom)
+        self._authority = await in_thread(self._open_authority, Authority.close)
+        stack.push_async_callback(in_thread, self._authority.close)
         self._storage = SqliteStorage(self._state.path / "storage.sqlite")
         stack.push_async_callback(self._storage.aclose)
         cache_folder = config.cache_folder or _user_cache_folder()
@@ -145,11 +141,21 @@ class Host:
         stack.callback(self._close_engine, self._engine)
         self._interfaces = all_interfaces()
         self._own_paths = await in_thread(lambda: self._find_own_paths(cache_folder))
-        self._policy = self._make_policy(config.deny or CapabilitySet({}))
+        self._authority.guard(self._own_paths)
         self._clock = LoopClock(asyncio.get_running_loop())
         self._messenger = LocalMessenger(self._registry, self._clock, config.ask_timeout_s)
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
+        if not self._state.is_temporary:
+            await self._open_admin()
+
+    async def _open_admin(self) -> None:
+        """Take operators' commands at a socket in the state folder, and end what expires."""
+        loop = asyncio.get_running_loop()
+        operations = await self._pool.run(lambda: self._authority.operations(OnLoop(self._authority, loop)))
+        self._admin = AdminServer(self._state.path, operations.perform)
+        await self._pool.run(self._admin.open)
+        self._tasks.start_soon(self._admin.serve)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -167,6 +173,8 @@ class Host:
         finally:
             try:
                 await self._end_all()
+                if self._admin is not None:
+                    await self._admin.aclose()
                 await self._tasks.__aexit__(None, None, None)
             finally:
                 # Shielded: what is not let go here stays for ever.
@@ -199,31 +207,15 @@ class Host:
         path = self._config.audit_file or self._state.path / "audit.jsonl"
         return AuditLog(path.absolute(), product_version=version("airssys-actors"))
 
-    def _make_policy(self, deny: CapabilitySet) -> Policy:
-        never = never_list(self._own_paths)
-        if self._config.never is not None:
-            never = never.union(self._config.never)
-        return Policy(never, deny, self._config.names_may_reach)
-
-    def _load_trust(self) -> TrustPolicy:
-        """Read who is trusted. A file that the configuration names must be there. Blocks."""
-        given = self._config.trust
-        if isinstance(given, TrustPolicy):
-            return given
-        path = given or self._state.path / "trust.toml"
-        if given is None and not path.exists():
-            return TrustPolicy()
-        try:
-            return load_trust_file(path)
-        except TrustFileInvalid as error:
-            raise ConfigInvalid("trust", str(error), "mend the file") from error
-
-    def _open_book(self) -> ApprovalBook:
-        try:
-            store = ApprovalStore(self._state.path / "approvals.sqlite")
-            return ApprovalBook(store, self._record_durably, single_operator=self._config.single_operator)
-        except ApprovalStoreInvalid as error:
-            raise ConfigInvalid("state_folder", str(error), "give the file back as it was, or move it away") from error
+    def _open_authority(self) -> Authority:
+        return Authority(
+            self._config,
+            self._state.path,
+            self._operator,
+            self._record_durably,
+            units=lambda: list(self._units.values()),
+            stop=lambda unit: self._tasks.start_soon(unit.supervisor.shut_down),
+        )
 
     def _record_durably(self, event: str, facts: Mapping[str, Fact]) -> None:
         """Write down what a person decided, before it holds. Blocks."""
@@ -323,7 +315,7 @@ class Host:
             try:
                 self._require_open()
                 unit = self._make_unit(actor_id, found, admission, component, files, environment, arguments)
-                await self._pool.run(lambda: self._admissions.spend(admission, self._operator))
+                await self._pool.run(lambda: self._authority.spend(admission))
                 self._require_open()
                 self._record_admission(unit, found, admission)
             except BaseException:
@@ -357,6 +349,21 @@ class Host:
         )
 
     @property
+    def approvals(self) -> ApprovalBook:
+        """Give the book of approvals, for an application that reviews by itself. What decides blocks."""
+        return self._authority.book
+
+    def deny(self, denied: CapabilitySet) -> None:
+        """Put another deny list in force, at once: handles that it takes away are closed."""
+        self._require_open()
+        self._authority.deny(denied)
+
+    def authority_changed(self, component_id: str) -> None:
+        """Look again at what a component was let in with, after its approval was changed through ``approvals``."""
+        self._require_open()
+        self._authority.authority_changed(component_id)
+
+    @property
     def audit_file(self) -> Path | None:
         """Give the audit's file; None if the configuration has a sink in its place."""
         return self._audit_log.path if self._audit_log is not None else None
@@ -374,11 +381,7 @@ class Host:
             raise SpawnRefused(f"{source}: it cannot be read ({error.strerror})") from error
 
     async def _admit(self, found: Established, actor_id: str, volumes: Mapping[str, Path]) -> Admission:
-        def decide() -> Admission:
-            asked = self._admissions.examine(self._trust, found, actor_id, self._operator, volumes)
-            return self._admissions.admit(asked)
-
-        return await self._pool.run(decide)
+        return await self._pool.run(lambda: self._authority.admit(found, actor_id, volumes))
 
     def _reserve(self, actor_id: str) -> None:
         if not is_component_name(actor_id):
@@ -439,7 +442,7 @@ class Host:
         manifest = msgspec.structs.replace(found.manifest, limits=admission.limits, quotas=admission.quotas)
         config = self._config
         tally = Tally(self._audit)
-        capabilities = CapabilityService(tally, self._policy)
+        capabilities = CapabilityService(tally, self._authority.policy)
         cpu = CpuAccount(manifest.limits.cpu)
         before = self._ended.get(actor_id)
         first = 1 if before is None else before.actor.incarnation + 1
@@ -462,6 +465,7 @@ class Host:
             first_incarnation=first,
             publish=unit.publish,
         )
+        unit.factory = factory
         unit.publish(factory.context(first))
         unit.actor = ComponentActor(
             actor_id,

@@ -28,7 +28,7 @@ from airssys_security.limits import Limits, Quotas
 from airssys_security.manifest.enforced import unenforced
 from airssys_security.manifest.values import Manifest
 from airssys_security.trust.assess import Assessment, assess
-from airssys_security.trust.keys import PublicKey
+from airssys_security.trust.keys import PublicKey, parse_public_key
 from airssys_security.trust.origin import Identity
 from airssys_security.trust.signature import verify_signature
 from airssys_security.trust.sources import TrustPolicy
@@ -63,6 +63,8 @@ class Admission(msgspec.Struct, frozen=True):
     approval_id: str = ""
     expires_at: float | None = None
     """Seconds since 1970."""
+    asked: Asked | None = None
+    """What was asked for, to be judged again when the trusted sources change."""
 
 
 def volume_texts(volumes: Mapping[str, Path]) -> tuple[str, ...]:
@@ -155,6 +157,37 @@ class Admissions:
             raise SpawnRefused(str(error)) from error
         return _by_source(asked)
 
+    def admit_again(self, policy: TrustPolicy, admission: Admission) -> Admission | None:
+        """Judge anew what runs on the word of its source; None if nothing would let it in now.
+
+        It is never more than what it was let in with: for more it has to be started again.
+        """
+        asked = admission.asked
+        if asked is None:
+            return None
+        candidate = asked.candidate
+        signer = parse_public_key(candidate.signer) if candidate.signer else None
+        try:
+            found = assess(
+                policy,
+                candidate.origin,
+                signer,
+                asked.manifest,
+                candidate.required,
+                candidate.optional,
+                production=self._production,
+            )
+        except (DevModeRefused, MatchTooCostly):
+            return None
+        if found.must_wait or found.source != admission.source:
+            return None
+        return msgspec.structs.replace(
+            admission,
+            trust="dev" if found.level == "dev" and admission.trust == "dev" else "trusted",
+            required=found.required.intersection(admission.required),
+            optional=found.optional.intersection(admission.optional),
+        )
+
     def spend(self, admission: Admission, by: Identity) -> None:
         """Take one use of an approval, right before something starts under it.
 
@@ -222,6 +255,7 @@ def _by_source(asked: Asked) -> Admission:
         asked.manifest.quotas,
         found.source,
         found.source_name,
+        asked=asked,
     )
 
 

@@ -7,7 +7,7 @@ is turned into records of the audit here.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from airssys_security.checks import CapabilityService
 from airssys_security.context import SecurityContext
@@ -27,8 +27,10 @@ from airssys_actors.engine.cpu import CpuAccount
 from airssys_actors.errors import CallTimeout, GuestError, GuestTimeExceeded, GuestTrap
 from airssys_actors.files.space import FileSpace
 
+from .admission import Admission
 from .statistics import ActorStatistics
 from .tally import Tally
+from .wasm_guest import WasmGuestFactory
 
 __all__ = ("Unit",)
 
@@ -52,6 +54,26 @@ class Unit:
     supervisor: Supervisor = field(init=False)
     resident: Resident = field(init=False)
     ref: ActorRef = field(init=False)
+    factory: WasmGuestFactory = field(init=False)
+
+    @property
+    def admission(self) -> Admission:
+        """On whose word it runs, and with what."""
+        return self.factory.admission
+
+    def readmit(self, admission: Admission) -> SecurityContext | None:
+        """Let later incarnations start with this, and give the context that puts it in force now."""
+        self.factory.admission = admission
+        self.factory.revision += 1
+        if self.context is None:
+            return None
+        return replace(
+            self.context,
+            required=admission.required,
+            optional=admission.optional,
+            trust=admission.trust,
+            revision=self.factory.revision,
+        )
 
     def publish(self, context: SecurityContext) -> None:
         """Put a new context in force."""

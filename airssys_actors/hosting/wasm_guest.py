@@ -103,6 +103,7 @@ class WasmGuestFactory:
     wasm_digest: str
     component: Component
     admission: Admission
+    """What it may do from the next incarnation on; another one takes its place when authority changes."""
     capabilities: CapabilityService
     files: FileSpace
     storage: Storage
@@ -115,6 +116,8 @@ class WasmGuestFactory:
     first_incarnation: int
     publish: Callable[[SecurityContext], object]
     """Called with each incarnation's context before any of its code runs."""
+    revision: int = 1
+    """Counts the contexts that were published for what is not a new incarnation."""
 
     def context(self, incarnation: int) -> SecurityContext:
         """Make the context of an incarnation."""
@@ -129,6 +132,7 @@ class WasmGuestFactory:
             trust=admission.trust,
             approval_id=admission.approval_id,
             isolation=self.manifest.supervision.isolation,
+            revision=self.revision,
             incarnation=incarnation,
         )
 

@@ -20,9 +20,9 @@ from airssys_security.patterns.address_ranges import parse_address, special_rang
 from airssys_security.patterns.filesystem import path_fault, split
 from airssys_security.patterns.hosts import is_local_name
 from airssys_security.patterns.network import read_target
-from airssys_security.patterns.network_sets import left_of
+from airssys_security.patterns.network_sets import RAW, Use, left_of
 from airssys_security.policy import Policy as Policy
-from airssys_security.requests import Request
+from airssys_security.requests import ACTIONS, Request
 
 __all__ = ("CapabilityService", "Policy", "check_capability")
 
@@ -109,12 +109,11 @@ class CapabilityService:
             return ()
 
     def _decide(self, policy: Policy, context: SecurityContext, request: Request) -> Decision:
-        parts = (request.kind, request.action, request.resource)
-        if not all(type(part) is str for part in parts):  # a subclass could answer differently the second time
+        # A subclass of str could answer differently the second time.
+        if not (type(request.kind) is type(request.action) is type(request.resource) is str):
             return _refusal(context, _as_text(request), "request", "", "a part of the request is not text")
         try:
-            judge = _judge_path if request.kind == "filesystem" else _judge
-            decision = judge(policy, context, request)
+            decision = _JUDGES.get(request.kind, _judge)(policy, context, request)
         except MatchTooCostly:
             reason = "too many patterns apply to this resource to decide in time"
             decision = _refusal(context, request, "error", "", reason)
@@ -146,7 +145,7 @@ def _judge_path(policy: Policy, context: SecurityContext, request: Request) -> D
 
 
 def _judge(policy: Policy, context: SecurityContext, request: Request) -> Decision:
-    """Decide about everything that is not a path."""
+    """Decide about everything that is neither a path nor a connection."""
     kind, action, resource = request.kind, request.action, request.resource
     fault = request_fault(kind, action, resource)
     if fault:
@@ -156,10 +155,6 @@ def _judge(policy: Policy, context: SecurityContext, request: Request) -> Decisi
         pattern = denies(resource) if denies else None
         if pattern is not None:
             return _refusal(context, request, layer, pattern, _REASONS[layer])
-    if kind == "network":
-        refused = _judge_name(policy, context, request)
-        if refused is not None:
-            return refused
     grants = context.grants.matcher(kind, action)
     pattern = grants(resource) if grants else None
     if pattern is not None:
@@ -167,24 +162,50 @@ def _judge(policy: Policy, context: SecurityContext, request: Request) -> Decisi
     return _not_covered(context, request)
 
 
-def _judge_name(policy: Policy, context: SecurityContext, request: Request) -> Decision | None:
-    """Refuse a name that means this machine, and the look-up of a name when the lists leave nothing to do with it."""
-    target = read_target(request.action, request.resource)
-    if target is None or not target.name:
-        return None
-    if is_local_name(target.name) and not policy.names_reach_this_machine:
-        return _refusal(context, request, "deny", "", "the name means this machine, and names may not lead there here")
-    if request.action != "resolve":
-        return None
-    left = context.grants.uses(target.name)
+def _judge_network(policy: Policy, context: SecurityContext, request: Request) -> Decision:
+    """Decide about hosts and ports, which are read once for all lists."""
+    action = request.action
+    if action == "bind":
+        return _judge(policy, context, request)
+    target = read_target(action, request.resource)
+    if target is None or action not in ACTIONS["network"]:
+        return _refusal(context, request, "request", "", request_fault(request.kind, action, request.resource))
+    if action == "resolve":
+        return _judge_lookup(policy, context, request)
     for layer, listed in policy.lists:
-        if not left:
-            break
-        taken = listed.uses(target.name)
-        left = left_of(left, taken) if taken else left
+        pattern = _every([patterns.find_denying_target(target) for patterns in listed.connecting])
+        if pattern is not None:
+            return _refusal(context, request, layer, pattern, _REASONS[layer])
+    if is_local_name(target.name) and not policy.names_reach_this_machine:
+        return _refusal(context, request, "deny", "", _THIS_MACHINE)
+    pattern = _every([patterns.find_target(target) for patterns in context.grants.connecting])
+    if pattern is not None:
+        return Decision(request, context.component_id, True, "capability", pattern, "a grant covers it")
+    return _not_covered(context, request)
+
+
+def _judge_lookup(policy: Policy, context: SecurityContext, request: Request) -> Decision:
+    """Decide about a look-up: granted if the lists leave anything of what may be done with the name."""
+    name = request.resource
+    granted = context.grants.uses(name)
+    left = granted or _ANYTHING
+    for layer, listed in policy.lists:
+        taken = listed.uses(name)
+        if taken:
+            left = left_of(left, taken)
         if not left:
             return _refusal(context, request, layer, taken[0].text, _REASONS[layer])
-    return None
+    if is_local_name(name) and not policy.names_reach_this_machine:
+        return _refusal(context, request, "deny", "", _THIS_MACHINE)
+    if granted:
+        return Decision(request, context.component_id, True, "capability", left[0].text, "a grant covers it")
+    return _not_covered(context, request)
+
+
+def _every(found: list[str | None]) -> str | None:
+    """Return what decided: a pattern of each condition, or None if one has none, or there is no condition."""
+    texts = [text for text in found if text is not None]
+    return " and ".join(dict.fromkeys(texts)) if texts and len(texts) == len(found) else None
 
 
 def _not_covered(context: SecurityContext, request: Request) -> Decision:
@@ -209,6 +230,9 @@ def _not_covered(context: SecurityContext, request: Request) -> Decision:
     return _refusal(context, request, "capability", "", reason)
 
 
+_JUDGES: Final = {"filesystem": _judge_path, "network": _judge_network}
+_ANYTHING: Final = [Use(RAW, 1, 65535, "")]
+_THIS_MACHINE: Final = "the name means this machine, and names may not lead there here"
 _REASONS: Final = {"never": "nobody gets this", "deny": "the operator denies it"}
 
 

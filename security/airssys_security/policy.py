@@ -15,6 +15,7 @@ from airssys_security.never import never_list
 from airssys_security.patterns.address_ranges import Address, Network, parse_address, parse_network
 from airssys_security.patterns.compiled import AllPaths
 from airssys_security.patterns.filesystem import FilesystemPatterns
+from airssys_security.patterns.network import NetworkTarget
 from airssys_security.requests import ACTIONS
 
 __all__ = ("Policy",)
@@ -68,8 +69,12 @@ class Policy:
 
     def refuses_address(self, address: Address, scheme: str = "", port: int = 0) -> bool:
         """Tell whether a list takes an address away, or one that it carries; without a port: all of its ports."""
-        return any(
-            all(patterns.find_denying_address(address, scheme, port) for patterns in listed.connecting)
-            for _, listed in self.lists
-            if listed.connecting
-        )
+        target = NetworkTarget(scheme, "", address, port)
+        for _, listed in self.lists:
+            if port:
+                taken = [patterns.find_denying_target(target) for patterns in listed.connecting]
+            else:
+                taken = [patterns.find_denying_address(address) for patterns in listed.connecting]
+            if taken and None not in taken:
+                return True
+        return False

@@ -16,7 +16,7 @@ from airssys_security.limits import Limits, Quotas
 
 from airssys_actors.files import FilePool, FileSpace
 from airssys_actors.interfaces import all_interfaces
-from airssys_actors.interfaces.guest import Account, Answer, Guest, NotDelivered, Payload, SendOutcome
+from airssys_actors.interfaces.guest import Answer, Guest, NotDelivered, Payload, SendOutcome, ledger_of
 from airssys_actors.storage import SqliteStorage
 
 FUNCTIONS = {
@@ -79,10 +79,11 @@ class World:
             answer = await answer
         return answer
 
-    def regrant(self, grants: Grants) -> None:
-        """Put another context in force."""
+    def regrant(self, grants: Grants) -> int:
+        """Put another context in force; return how much was taken back."""
         granted = CapabilitySet(grants, component_id=self.guest.id)
-        self.guest.context = SecurityContext(self.guest.id, granted, revision=self.guest.context.revision + 1)
+        revision = self.guest.context.revision + 1
+        return self.guest.replace_context(SecurityContext(self.guest.id, granted, revision=revision))
 
     def denied(self) -> list[CheckRecord]:
         return [record for record in self.audit.checks if not record.decision.granted]
@@ -128,7 +129,7 @@ async def make_world(tmp_path: Path) -> AsyncIterator[MakeWorld]:
                 capabilities=CapabilityService(audit),
                 limits=limits or Limits(),
                 quotas=quotas or Quotas(),
-                account=Account(quotas or Quotas()),
+                ledger=ledger_of(quotas or Quotas(), limits or Limits()),
                 files=space,
                 storage=storage,
                 messenger=messenger,

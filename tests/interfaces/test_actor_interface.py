@@ -60,7 +60,7 @@ async def test_size_and_rate_are_limited_before_anything_is_sent(make_world: Cal
     outcomes = [world.now(MESSAGING + "send", "billing", ("text", "x")) for _ in range(50)]
     assert outcomes.count(Ok()) == len(world.messenger.sent) < 10
     assert over in outcomes
-    assert world.denied()[-1].decision.layer == "request"
+    assert world.denied()[-1].decision.layer == "quota"
 
 
 async def test_optional_capabilities_are_told_as_they_are_now(make_world: Callable[..., Any]) -> None:

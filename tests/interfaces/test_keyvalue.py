@@ -172,23 +172,23 @@ async def test_the_quota_counts_keys_values_and_entries(make_world: Callable[...
     assert await use(world, one, "get", "0") == Ok(b"y" * 100)
     assert await use(world, one, "delete", "0") == Ok()
     assert await use(world, one, "set", "3", b"x" * 100) == Ok()
-    assert await world.guest.storage.used_bytes("weather") == 3 * cost
+    assert (await world.guest.storage.usage("weather")).bytes == 3 * cost
 
 
 async def test_an_entry_is_charged_to_who_wrote_it_last(tmp_path: Path) -> None:
     storage = SqliteStorage(tmp_path / "s.sqlite")
     try:
-        await storage.set("n", "k", b"1234", owner="a", quota_bytes=1000)
-        await storage.set("n", "k", b"12345678", owner="b", quota_bytes=1000)
-        assert await storage.used_bytes("a") == 0
-        assert await storage.used_bytes("b") == entry_bytes("n", "k", b"12345678")
+        await storage.set("n", "k", b"1234", owner="a", quota_bytes=1000, quota_keys=100)
+        await storage.set("n", "k", b"12345678", owner="b", quota_bytes=1000, quota_keys=100)
+        assert (await storage.usage("a")).bytes == 0
+        assert (await storage.usage("b")).bytes == entry_bytes("n", "k", b"12345678")
         with pytest.raises(OverQuota):
-            await storage.set("n", "k", b"x", owner="c", quota_bytes=10)
+            await storage.set("n", "k", b"x", owner="c", quota_bytes=10, quota_keys=100)
         assert await storage.get("n", "k") == b"12345678"
         # A smaller quota than what is held: shrinking is the way back.
-        await storage.set("n", "k", b"1", owner="b", quota_bytes=10)
+        await storage.set("n", "k", b"1", owner="b", quota_bytes=10, quota_keys=100)
         await storage.delete("n", "k")
-        assert await storage.used_bytes("b") == 0
+        assert (await storage.usage("b")).bytes == 0
     finally:
         await storage.aclose()
 
@@ -202,7 +202,7 @@ async def test_accounts_agree_with_the_entries_after_concurrent_use(tmp_path: Pa
             if number % 5 == 4:
                 await storage.delete("n", key)
             else:
-                await storage.set("n", key, b"x" * number, owner=owner, quota_bytes=1 << 20)
+                await storage.set("n", key, b"x" * number, owner=owner, quota_bytes=1 << 20, quota_keys=100)
 
     await asyncio.gather(*(churn(owner) for owner in "abc"))
     expected: dict[str, int] = {}
@@ -222,8 +222,8 @@ async def test_values_and_accounts_survive_the_host(tmp_path: Path) -> None:
     for turn in range(2):
         storage = SqliteStorage(path)
         assert await storage.get("n", "k") == (b"v" if turn else None)
-        await storage.set("n", "k", b"v", owner="a", quota_bytes=1000)
-        assert await storage.used_bytes("a") == entry_bytes("n", "k", b"v")
+        await storage.set("n", "k", b"v", owner="a", quota_bytes=1000, quota_keys=100)
+        assert (await storage.usage("a")).bytes == entry_bytes("n", "k", b"v")
         await storage.aclose()
         await storage.aclose()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600

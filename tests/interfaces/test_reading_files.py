@@ -403,7 +403,7 @@ async def test_open_files_are_bounded_and_die_with_the_guest(make_world: Callabl
     assert len(os.listdir("/proc/self/fd")) == before + 8
     world.guest.close()
     assert len(os.listdir("/proc/self/fd")) == before
-    assert world.guest.open_files.held == 0
+    assert world.guest.ledger.snapshot().open_files.used == 0
 
 
 async def test_refused_and_failed_openings_leave_no_descriptor(make_world: Callable[..., Any], data: Path) -> None:
@@ -512,4 +512,4 @@ async def test_a_file_system_that_cannot_say_what_it_has_in_memory_is_read_on_a_
     world.guest.close()
     await world.guest.files.pool.aclose()
     assert file.thing is None
-    assert world.guest.open_files.held == 0
+    assert world.guest.ledger.snapshot().open_files.used == 0

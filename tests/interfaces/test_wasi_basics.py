@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 from airssys_security.limits import Limits, Quotas
+from airssys_security.quotas import QuotaLedger
 
 from airssys_actors.engine.traps import GuestExit
 from airssys_actors.engine.values import Err, Ok
 from airssys_actors.errors import GuestTrap, LimitExceeded
 from airssys_actors.interfaces import all_interfaces
 from airssys_actors.interfaces.guest_log import LINE_MAX_BYTES, GuestLog, LineBuffer
-from airssys_actors.interfaces.rates import Rate
 
 STREAMS = "wasi:io/streams#"
 CLOSED = Err(("closed", None))
@@ -85,10 +85,9 @@ async def test_a_line_without_an_end_is_cut_and_never_kept_whole(make_world: Cal
 
 
 async def test_a_flood_of_lines_is_dropped_and_counted(make_world: Callable[..., Any]) -> None:
-    world = make_world(quotas=Quotas(log_bytes_per_s=1))
+    world = make_world()
     stdout = world.now("wasi:cli/stdout#get-stdout")
-    world.guest.account.log = Rate(0, 10_000)
-    world.guest.log._rate = world.guest.account.log
+    world.guest.log._ledger = QuotaLedger(Quotas(), Limits(), lambda: 0.0, {"log_bytes": 10_000})
     for _ in range(10):
         assert await world.call(STREAMS + "[method]output-stream.write", stdout, b"\n" * 60_000) == Ok()
     world.guest.close()
@@ -135,7 +134,8 @@ def test_what_was_dropped_is_told_when_there_is_room_again() -> None:
         def write(self, *line: str) -> None:
             taken.append(line)  # type: ignore[arg-type]
 
-    lines = LineBuffer(GuestLog("a", Sink(), Rate(300, 300, lambda: now[0])), "info", "stdout")
+    ledger = QuotaLedger(Quotas(log_bytes_per_s=300), Limits(), lambda: now[0])
+    lines = LineBuffer(GuestLog("a", Sink(), ledger), "info", "stdout")
     lines.write(b"first\n" * 10)
     now[0] = 10.0
     lines.write(b"second\n")
@@ -150,8 +150,8 @@ async def test_a_restart_does_not_refill_the_log_quota(make_world: Callable[...,
     while world.guest.log.line("info", "x", "y" * 100):
         pass
     twin = make_world(quotas=Quotas(log_bytes_per_s=1000))
-    twin.guest.account = world.guest.account
-    assert not GuestLog("weather", twin.log, world.guest.account.log).line("info", "x", "y" * 100)
+    assert not GuestLog("weather", twin.log, world.guest.ledger).line("info", "x", "y" * 100)
+    assert world.guest.ledger.snapshot().log_bytes.refused == 2
 
 
 async def test_output_operations_are_bounded(make_world: Callable[..., Any]) -> None:

@@ -178,6 +178,8 @@ class ApprovalBook:
                 raise ApprovalRefused(approval_id, "it would expire before it begins; name a time to come")
             if uses is not None and uses < 1:
                 raise ApprovalRefused(approval_id, "it could never be used; allow one use at least, or deny it")
+            if narrow is not None and narrow.component_id not in ("", asked.component_id):
+                raise ApprovalRefused(approval_id, f"what narrows it is bound to {narrow.component_id}")
             required, optional, dropped = _narrowed(asked, narrow)
             if not (required or optional) and (asked.required or asked.optional):
                 raise ApprovalRefused(approval_id, "nothing that was asked for would be left; deny it instead")
@@ -370,8 +372,6 @@ def _narrowed(asked: Candidate, narrow: CapabilitySet | None) -> tuple[Capabilit
     nothing = CapabilitySet({}, component_id=asked.component_id)
     if narrow is None:
         return asked.required, asked.optional, nothing
-    if narrow.component_id != asked.component_id:
-        narrow = CapabilitySet(dict(narrow.items()), component_id=asked.component_id)
     required = asked.required.intersection(narrow)
     return required, asked.optional.intersection(narrow), asked.required.difference(narrow)
 

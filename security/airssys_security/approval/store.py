@@ -217,10 +217,11 @@ class ApprovalStore:
         return ApprovalStoreInvalid(visible(str(self.path)), reason)
 
     def _failure(self, error: sqlite3.Error) -> ApprovalStoreInvalid:
-        name = getattr(error, "sqlite_errorname", "SQLITE_ERROR")
+        name = getattr(error, "sqlite_errorname", "")
         if name.startswith("SQLITE_BUSY"):
             return self._invalid("another process holds it; nothing was written")
-        damaged = name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
+        # Without a name it comes from Python: what the file holds as text is none.
+        damaged = not name or name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
         text = visible(str(error), 500)
         return self._invalid(f"it is damaged: {text}" if damaged else f"it cannot be used: {text} ({name})")
 

@@ -1,92 +1,78 @@
-"""The audit as a file of JSON lines: a bounded queue in front, one thread behind it that encodes and writes.
+"""The audit as a chained log of JSON lines, behind a spool in memory that outlives the process.
 
-Taking a record is one append to a deque. A component that fills its share of the queue waits for the writer; when that
-does not help, or when the disk fails, records are refused, and with them every grant: what cannot be written down does
+Taking a record is one entry in the spool; one thread behind it makes lines of the entries. A component that fills its
+share of the spool waits for the writer; when that does not help, when the disk fails or runs full, or when the
+component has had too much written, records are refused, and with them every grant: what cannot be written down does
 not happen. How many records were refused is itself written down as soon as that is possible again.
 """
 
 from __future__ import annotations
 
 import os
-import stat
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from time import monotonic, time_ns
+from time import monotonic
 from types import TracebackType
-from typing import Final
+from typing import Final, Literal
 
-from airssys_security.audit.ocsf import Encoder
-from airssys_security.audit.records import CheckRecord, EventRecord, Fact, Record
+from airssys_security.audit.batch import Cost, Planner, Written, pack_named
+from airssys_security.audit.files import system_reason
+from airssys_security.audit.journal import Journal, Places
+from airssys_security.audit.ocsf import Bodies
+from airssys_security.audit.records import CheckRecord, EventRecord, Record
+from airssys_security.audit.spool import CHECK, DEFINITION, EVENT, EVIDENCE, Spool, slots_for
+from airssys_security.audit.throttle import Account, Rates
+from airssys_security.context import SecurityContext
+from airssys_security.decisions import Decision
 from airssys_security.errors import AuditUnavailable
 
 __all__ = ("AuditLog",)
 
-_BATCH: Final = 256
-"""Lines encoded before a write gives the interpreter to others: half a millisecond or so."""
+_MOST_ENTRIES: Final = 4096
 _RETRY_S: Final = 1.0
 _LINGER_S: Final = 0.01
 """How long the writer gathers before it writes: under load a hundred writes a second instead of one a record."""
+_LINGER_FOLDING_S: Final = 0.04
+"""The same while there is something to fold: the longer, the less is written."""
 _PATIENCE_S: Final = 0.02
+_UNSYNCED_LINES: Final = 100
+_UNSYNCED_S: Final = 0.03
+"""With the lingering before the write this keeps the disk less than 50 ms behind."""
+_UNSEALED_S: Final = 5.0
+_LOSSES_S: Final = 0.25
 _SHARE: Final = 4
-"""No component may fill more than one part in this many of the queue: the others are still heard."""
+"""No component may fill more than one part in this many of the spool: the others are still heard."""
+_MAX_KNOWN: Final = 1024
+_DURABLE_EVENTS: Final = ("approval-", "source-")
 
 
-class _Account:
-    """What one component has in the queue, by weight, and how many of its records were refused."""
-
-    __slots__ = ("pending", "refused")
-
-    def __init__(self) -> None:
-        self.pending = self.refused = 0
+def _free_bytes(descriptor: int) -> int:
+    status = os.fstatvfs(descriptor)
+    return status.f_bavail * status.f_frsize
 
 
-def _name(record: Record) -> str:
-    return "" if record.context is None else record.context.component_id
+class _Known:
+    """A decision whose definition stands in the spool. Holding it keeps its id from being given away."""
+
+    __slots__ = ("account", "context", "decision", "position")
+
+    def __init__(self, context: SecurityContext, decision: Decision, account: Account, position: int) -> None:
+        self.context, self.decision, self.account, self.position = context, decision, account, position
 
 
-def _weight(record: Record) -> int:
-    """Count a record as one, and one more for each 256 characters that a stranger chose: memory is what is shared."""
-    if type(record) is CheckRecord:
-        return 1 + (len(record.decision.request.resource) + len(record.evidence) >> 8)
-    if type(record) is EventRecord:
-        return 1 + (sum(len(fact) for fact in record.facts.values() if isinstance(fact, str)) >> 8)
-    return 1
+class _Waiter:
+    """Somebody who waits until all entries before a position are in the log, or even on the disk."""
 
+    __slots__ = ("durable", "position", "reached")
 
-def _open(path: Path) -> int:
-    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-    try:
-        descriptor = os.open(path, flags, 0o600)
-    except OSError as error:
-        raise AuditUnavailable(f"the audit file {path} cannot be opened: {os.strerror(error.errno or 0)}") from error
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        os.close(descriptor)
-        raise AuditUnavailable(f"the audit file {path} is not a regular file")
-    if status.st_uid != os.geteuid():  # its owner could rewrite it, whatever its mode
-        os.close(descriptor)
-        raise AuditUnavailable(f"the audit file {path} belongs to somebody else")
-    try:
-        if stat.S_IMODE(status.st_mode) & 0o077:
-            os.fchmod(descriptor, 0o600)
-        _end_line(descriptor, status.st_size)
-    except OSError as error:
-        os.close(descriptor)
-        reason = os.strerror(error.errno or 0)
-        raise AuditUnavailable(f"the audit file {path} cannot be made ready: {reason}") from error
-    return descriptor
-
-
-def _end_line(descriptor: int, size: int) -> None:
-    """End a line that a crash or a full disk left half written, so that the next record stands on its own."""
-    if size and os.pread(descriptor, 1, size - 1) != b"\n":
-        os.write(descriptor, b"\n")
+    def __init__(self, position: int, durable: bool) -> None:
+        self.position, self.durable, self.reached = position, durable, threading.Event()
 
 
 class AuditLog:
-    """An audit sink that writes to a file of mode 0600. Any thread may append; ``flush`` and ``close`` block."""
+    """An audit sink that writes to files of mode 0600. Any thread may append; ``flush`` and ``close`` block."""
 
     def __init__(
         self,
@@ -94,70 +80,180 @@ class AuditLog:
         *,
         capacity: int = 65_536,
         product_version: str = "",
+        heads: Path | None = None,
+        state: Path | None = None,
+        durability: Literal["normal", "durable"] = "normal",
+        rotate_bytes: int = 64 << 20,
+        seal_every: int = 1000,
+        low_space_bytes: int = 32 << 20,
+        rates: Rates | None = None,
         write: Callable[[int, memoryview], int] = os.write,
+        sync: Callable[[int], None] = os.fdatasync,
+        free: Callable[[int], int] = _free_bytes,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
-        """Open the file and start the writer. ``write`` is for tests that need a disk that fails.
+        """Open the files, go on where the last process ended, and start the writer.
 
-        Raises AuditUnavailable if the file cannot be opened.
+        ``capacity`` counts entries of checks that may wait; a new definition takes some twenty of them. ``heads`` is
+        the second place for the heads of the chain, by default beside the log: only a place that the owner of the
+        log's folder cannot write to finds a tail that they cut. ``state`` is the folder of the spool and the keys, by
+        default that of the log. ``durable`` lets every append wait for the disk. A file of ``rotate_bytes`` is closed
+        and the next begun; 0 is never. With less than ``low_space_bytes`` free nothing is granted, and events and
+        denials are still written. The last four are for tests that need a disk or a clock of their own.
+
+        Raises AuditUnavailable if a file cannot be used.
         """
         self.path = path
-        self._descriptor = _open(path)
-        self._write = write
-        self._capacity = capacity
-        self._share = max(64, capacity // _SHARE)
-        self._queue: deque[Record | threading.Event] = deque()
+        self.places = Places.of(path, heads, state)
+        self._bodies = Bodies(product_version)
+        self._journal = Journal(
+            self.places, self._bodies, write=write, sync=sync, rotate_bytes=rotate_bytes, seal_every=seal_every
+        )
+        try:
+            self._spool = Spool(self.places.spool, 2 * capacity, lambda: self._journal.next_entry(capacity))
+        except AuditUnavailable:
+            self._journal.close()
+            raise
+        self._planner = Planner(self._spool, self._bodies)
+        self._share = max(64, self._spool.limit // _SHARE)
+        self._durable = durability == "durable"
+        self._rates, self._low_space, self._free, self._clock = rates or Rates(), low_space_bytes, free, clock
         self._lock = threading.Lock()
-        self._pending = 0
-        self._accounts: dict[str, _Account] = {}
-        self._encoder = Encoder(product_version)
-        self._wake = threading.Event()
-        self._hurry = threading.Event()
-        self._progress = threading.Event()
-        self._idle = True
-        self._stalled = False
-        self._refusals = False
-        self._closing = False
-        self._failure = ""
+        self._accounts: dict[str, Account] = {}
+        self._known: dict[int, _Known] = {}
+        self._waiters: deque[_Waiter] = deque()
+        self._wake, self._hurry, self._progress = threading.Event(), threading.Event(), threading.Event()
+        self._idle, self._stalled, self._closing, self._closed = True, False, False, False
+        self._refusals, self._losses_said, self._rotating = False, 0.0, False
+        self._unsynced_since = self._unsealed_since = 0.0
+        self._failure = self._low = ""
+        self._until = 0
+        self._recovered = self._spool.head
+        self._open_or_shut()
         self._thread = threading.Thread(target=self._run, name="airssys-audit", daemon=True)
         self._thread.start()
 
     @property
     def failure(self) -> str:
         """Why records are refused, if the disk is the reason; empty while it works."""
-        return self._failure
+        return self._failure or self._low
+
+    # Whoever appends.
 
     def append(self, record: Record, /) -> bool:
-        """Take a record; False if it was not taken. Never raises, and waits only for a writer that falls behind."""
-        if self._take(record):
-            return True
-        if _weight(record) <= self._share:  # what can never fit is not waited for
-            self._await_progress()
-            if self._take(record):
-                return True
-        with self._lock:
-            self._account(_name(record)).refused += 1
-            self._refusals = True
-        self._wake.set()
-        return False
+        """Take a record; False if it was not taken. Never raises.
 
-    def _account(self, name: str) -> _Account:
+        Waits for a writer that falls behind, and for the disk if the record is of an approval or the log is durable.
+        """
+        if type(record) is CheckRecord and not record.evidence:
+            decision = record.decision
+            known = self._known.get(id(decision))
+            if known is not None and known.decision is decision and known.context is record.context:
+                spool, account = self._spool, known.account
+                with self._lock:
+                    head = spool.head
+                    taken = head < self._until and account.pending < account.limit
+                    if taken := taken and head - known.position < spool.limit:
+                        spool.put_check(record.time_ns, known.position)
+                        account.pending += 1
+                if taken:
+                    if self._idle:  # set before the writer looks for the last time: no entry is overlooked
+                        self._wake.set()
+                    return True if not self._durable else self._confirm(head + 1)
+        durable = self._durable or (type(record) is EventRecord and record.event.startswith(_DURABLE_EVENTS))
+        return self._append(record, durable)
+
+    def append_durable(self, record: Record, /) -> bool:
+        """Take a record and wait until it is on the disk; False if it is not, or not known to be."""
+        return self._append(record, True)
+
+    def _append(self, record: Record, durable: bool) -> bool:
+        name = "" if record.context is None else record.context.component_id
+        kind, payload = self._say(record)
+        end = self._take(record, name, kind, payload)
+        if end < 0 and slots_for(len(payload)) + 1 < self._share:  # what can never fit is not waited for
+            self._await_progress()
+            end = self._take(record, name, kind, payload)
+        if end < 0:
+            with self._lock:
+                self._account(name).refused += 1
+                wake, self._refusals = not self._refusals, True
+            if wake:
+                self._wake.set()
+            return False
+        if self._idle:
+            self._wake.set()
+        return self._confirm(end) if durable else True
+
+    def _say(self, record: Record) -> tuple[int, bytes]:
+        """Say a record as the kind and the payload of an entry; of a check, that of its definition."""
+        name = "" if record.context is None else record.context.component_id
+        kind = EVENT if type(record) is EventRecord else DEFINITION
+        try:
+            if isinstance(record, EventRecord):
+                return kind, pack_named(name, self._bodies.event(record))
+            return kind, pack_named(name, self._bodies.check(record.context, record.decision))
+        except Exception as error:  # a record that cannot be said must not pass unseen either
+            return kind, pack_named(name, self._bodies.unwritable(record.context, error))
+
+    def _take(self, record: Record, name: str, kind: int, payload: bytes) -> int:
+        """Put a record into the spool, and return the position behind it; -1 if there is no room for it."""
+        with self._lock:
+            if self._closing or self._failure:
+                return -1
+            account = self._account(name)
+            if kind == EVENT:  # events are few and the host's: they are charged, and not refused for a debt
+                return self._put(account, self._share, kind, record.time_ns, 0, payload)
+            assert isinstance(record, CheckRecord)
+            if self._low and record.decision.granted:
+                return -1
+            if account.limit == 0:
+                account.settle(self._clock())
+            position = self._define(record, account, payload)
+            if position < 0:
+                return -1
+            if record.evidence:
+                evidence = self._bodies.evidence(record.evidence)
+                return self._put(account, account.limit, EVIDENCE, record.time_ns, position, evidence)
+            return self._put(account, account.limit, CHECK, record.time_ns, position, b"")
+
+    def _define(self, record: CheckRecord, account: Account, payload: bytes) -> int:
+        """Return where the definition of a check stands, which is put in if it is new or old."""
+        decision, context = record.decision, record.context
+        known = self._known.get(id(decision))
+        if known is not None and known.decision is decision and known.context is context:
+            known.account = account
+            if self._spool.head + slots_for(len(record.evidence) * 6) - known.position < self._spool.limit:
+                return known.position
+        end = self._put(account, account.limit, DEFINITION, record.time_ns, 0, payload)
+        if end < 0:
+            return -1
+        position = end - slots_for(len(payload))
+        if len(self._known) >= _MAX_KNOWN:
+            self._known.clear()
+        self._known[id(decision)] = _Known(context, decision, account, position)
+        return position
+
+    def _put(self, account: Account, limit: int, kind: int, time_ns: int, reference: int, payload: bytes) -> int:
+        slots = slots_for(len(payload))
+        if account.pending + slots > limit:
+            return -1
+        position = self._spool.put(kind, time_ns, reference, payload)
+        if position < 0:
+            return -1
+        account.pending += slots
+        return position + slots
+
+    def _account(self, name: str) -> Account:
         account = self._accounts.get(name)
         if account is None:
-            account = self._accounts[name] = _Account()
+            account = self._accounts[name] = Account(self._rates, self._share, self._clock())
         return account
 
-    def _take(self, record: Record) -> bool:
-        weight, name = _weight(record), _name(record)
-        with self._lock:
-            account = self._account(name)
-            pending, total = account.pending + weight, self._pending + weight
-            if pending > self._share or total > self._capacity or self._failure or self._closing:
-                return False
-            account.pending, self._pending = pending, total
-            self._queue.append(record)
-        if self._idle:  # set before the writer looks at the queue for the last time: no record is overlooked
-            self._wake.set()
-        return True
+    def _confirm(self, position: int) -> bool:
+        """Wait until the disk has what stands before a position, together with all others who wait."""
+        waiter = _Waiter(position, True)
+        return self._join(waiter, None)
 
     def _await_progress(self) -> None:
         """Let the writer write a batch first: whoever asks faster than it writes is slowed down, and not refused.
@@ -165,42 +261,51 @@ class AuditLog:
         That takes a fraction of a millisecond. A disk that is slower is waited for once, and then no more until it
         comes back.
         """
-        if self._stalled or self._failure or self._closing:
+        if self._stalled or self._failure or self._closing or self._low:
             return
         self._progress.clear()
         self._hurry.set()
         self._wake.set()
         self._stalled = not self._progress.wait(_PATIENCE_S)
 
+    # Whoever waits.
+
     def flush(self, timeout_s: float | None = None) -> bool:
         """Wait until all that was taken so far is in the file; False if the disk fails or the time runs out."""
-        reached = threading.Event()
-        self._queue.append(reached)
+        return self._join(_Waiter(self._spool.head, False), timeout_s)
+
+    def rotate(self, timeout_s: float | None = None) -> bool:
+        """Close the file and begin the next, after all that was taken so far; False as for ``flush``."""
+        self._rotating = True
+        return self.flush(timeout_s)
+
+    def _join(self, waiter: _Waiter, timeout_s: float | None) -> bool:
+        self._waiters.append(waiter)
         self._hurry.set()
         self._wake.set()
         deadline = None if timeout_s is None else monotonic() + timeout_s
-        while not reached.wait(0.05):
+        while not waiter.reached.wait(0.05):
             if self._failure or not self._thread.is_alive() or (deadline is not None and monotonic() > deadline):
-                return False
+                return waiter.reached.is_set()
         return True
 
     def close(self, timeout_s: float | None = 10.0) -> None:
-        """Take no more, write what was taken, and close the file. Closing twice is harmless.
+        """Take no more, write what was taken, seal the log and close the files. Closing twice is harmless.
 
-        Raises AuditUnavailable if records were taken that could not be written.
+        Raises AuditUnavailable if records were taken that could not be written. They stay in the spool.
         """
-        if self._descriptor < 0:
+        if self._closed:
             return
-        self._closing = True
+        with self._lock:
+            self._closing, self._until = True, 0
         self._hurry.set()
         self._wake.set()
         self._thread.join(timeout_s)
         if self._thread.is_alive():
             raise AuditUnavailable(f"the audit file {self.path} could not be written in time")
-        if not self._failure:
-            self._drain()  # another thread may have been in the middle of an append
-        os.close(self._descriptor)
-        self._descriptor = -1
+        self._closed = True
+        self._journal.close()
+        self._spool.close()
         if self._failure:
             raise AuditUnavailable(f"the last audit records could not be written to {self.path}: {self._failure}")
 
@@ -216,100 +321,169 @@ class AuditLog:
 
     def _run(self) -> None:
         try:
-            self._serve()
+            if self._recover():
+                self._serve()
         except Exception as error:  # a writer that is gone without a word would let grants pass unrecorded
-            self._failure = f"the writer failed: {error!r}"
+            self._fail(f"the writer failed: {error!r}")
+
+    def _fail(self, reason: str) -> None:
+        with self._lock:
+            self._failure, self._until = reason, 0
+
+    def _open_or_shut(self) -> None:
+        """Let the short way take checks up to where there is room, or none."""
+        with self._lock:
+            shut = self._closing or self._failure or self._low
+            self._until = 0 if shut else self._spool.read + self._spool.limit
+
+    def _attempt(self, work: Callable[[], None]) -> bool:
+        """Do a work until the disk lets it be done; False if the host closes while it still fails."""
+        while True:
+            try:
+                work()
+            except OSError as error:
+                self._fail(system_reason(error) or "the write failed")
+                if self._closing:
+                    return False
+                self._hurry.wait(_RETRY_S)
+                self._hurry.clear()
+            else:
+                if self._failure:
+                    self._failure = ""
+                    self._open_or_shut()
+                return True
+
+    def _recover(self) -> bool:
+        """Write what the last process left in the spool, less what it had written already."""
+        if self._spool.read == self._recovered:
+            return True
+        written = Written(*self._journal.written_entries(self._spool.read))
+        while self._spool.read < self._recovered:
+            entries, end = self._spool.entries(_MOST_ENTRIES, self._recovered)
+            batch = self._planner.plan(written.without(entries), lambda name, count: True)
+            if not self._journal.extend(batch.items, self._attempt):
+                return False
+            self._spool.release(end)
+            self._open_or_shut()
+        return True
 
     def _serve(self) -> None:
-        while not (self._closing and not self._queue):
+        linger = _LINGER_S
+        while True:
             self._idle = True
-            if not self._queue and not self._closing:
-                self._wake.wait()
+            if not self._has_work():
+                if self._closing:
+                    break
+                self._wake.wait(self._most_idle_s())
             self._wake.clear()
             self._idle = False
-            self._hurry.wait(_LINGER_S)
+            if self._spool.head != self._spool.read:
+                self._hurry.wait(linger)
             self._hurry.clear()
-            self._drain()
-            if self._failure:
+            folded = self._drain()
+            if self._closing and self._failure:
                 return
+            linger = _LINGER_FOLDING_S if folded else _LINGER_S
+        if self._say_losses() and self._journal.seal("audit-close", self._attempt):
+            self._journal.sync(self._attempt)
 
-    def _drain(self) -> None:
-        """Write what is in the queue, in batches, until it is empty or the host closes with a failing disk."""
-        queue = self._queue
-        while queue and not self._failure:
-            lines: list[bytes] = []
-            records: list[Record] = []
-            reached: list[threading.Event] = []
-            while queue and len(lines) < _BATCH:
-                entry = queue.popleft()
-                if isinstance(entry, threading.Event):
-                    reached.append(entry)
-                else:
-                    records.append(entry)
-                    lines.append(self._line(entry))
-            if self._refusals:  # before a flush is answered: a loss is part of what it waits for
-                lines.extend(self._lost())
-            if not self._put(b"".join(lines)):
-                return
-            self._make_room(records)
+    def _has_work(self) -> bool:
+        return self._spool.head != self._spool.read or bool(self._waiters) or self._rotating
+
+    def _most_idle_s(self) -> float | None:
+        if self._journal.unsynced:
+            return _UNSYNCED_S
+        if self._refusals:
+            return _LOSSES_S
+        if self._low:
+            return _RETRY_S
+        return _UNSEALED_S if self._journal.unsealed else None
+
+    def _drain(self) -> bool:
+        """Write what is in the spool, in batches, until it is empty or the host closes with a failing disk."""
+        folded = False
+        self._look_for_space()
+        while True:
+            entries, end = self._spool.entries(_MOST_ENTRIES, self._spool.head)
+            if end == self._spool.read:
+                break
+            batch = self._planner.plan(entries, self._may_write)
+            if not self._journal.extend(batch.items, self._attempt):
+                return folded
+            self._spool.release(end)
+            self._make_room(batch.costs)
             self._stalled = False
             self._progress.set()
-            for event in reached:
-                event.set()
-        if self._refusals:
-            self._put(b"".join(self._lost()))
-        if not self._failure:
+            folded = folded or batch.folded
+            if not self._finish():
+                return folded
+        if self._finish():
             self._progress.set()  # even if nothing was left: who found no room a moment ago waits for no batch
+        return folded
 
-    def _make_room(self, records: list[Record]) -> None:
-        weights: dict[str, int] = {}
-        for record in records:
-            name = _name(record)
-            weights[name] = weights.get(name, 0) + _weight(record)
-        with self._lock:
-            for name, weight in weights.items():
-                account = self._accounts[name]
-                account.pending -= weight
-                self._pending -= weight
-                if not account.pending and not account.refused:
-                    del self._accounts[name]  # components come and go: their names are not kept
+    def _finish(self) -> bool:
+        """Do what is due after a batch: say losses, sync, seal, rotate, and answer who waits."""
+        journal, now = self._journal, self._clock()
+        waiters = [waiter for waiter in list(self._waiters) if waiter.position <= self._spool.read]
+        if self._refusals and (waiters or now - self._losses_said >= _LOSSES_S):  # a loss is part of what is waited for
+            self._losses_said = now
+            if not self._say_losses():
+                return False
+        if journal.is_full or self._rotating:
+            self._rotating = False
+            if not journal.rotate(self._attempt):
+                return False
+        if journal.unsealed and now - self._unsealed_since >= _UNSEALED_S:
+            self._unsealed_since = now
+            if not journal.seal("audit-checkpoint", self._attempt):
+                return False
+        due = journal.unsynced >= _UNSYNCED_LINES or now - self._unsynced_since >= _UNSYNCED_S
+        if journal.unsynced and (due or any(waiter.durable for waiter in waiters)):
+            self._unsynced_since = now
+            if not journal.sync(self._attempt):
+                return False
+        for waiter in waiters:
+            self._waiters.remove(waiter)
+            waiter.reached.set()
+        return True
 
-    def _line(self, record: Record) -> bytes:
+    def _look_for_space(self) -> None:
+        """Stop granting before the disk is full, and begin again when there is clearly more room."""
+        enough = self._low_space * 5 // 4 if self._low else self._low_space
         try:
-            return self._encoder.line(record)
-        except Exception as error:  # a record that cannot be written must not silence all that follow
-            return self._encoder.line(
-                EventRecord(
-                    record.time_ns,
-                    record.context,
-                    "lost",
-                    {"what": "a record could not be encoded", "error": type(error).__name__},
-                )
-            )
+            low = self._free(self._journal.descriptor) < enough
+        except OSError:
+            return  # the next write says what is wrong
+        if low != bool(self._low):
+            self._low = f"less than {self._low_space} bytes are free" if low else ""
+            self._open_or_shut()
 
-    def _lost(self) -> Iterator[bytes]:
+    def _may_write(self, name: str, count: int) -> bool:
+        with self._lock:
+            return name == "" or self._account(name).may_write(count, self._clock())
+
+    def _make_room(self, costs: dict[str, Cost]) -> None:
+        now = self._clock()
+        with self._lock:
+            for name, cost in costs.items():
+                account = self._account(name)
+                account.pending -= cost.slots
+                if name:
+                    account.charge(cost.lines, cost.size)
+            for name in [name for name, account in self._accounts.items() if account.forgettable(now)]:
+                self._accounts.pop(name).retire()  # components come and go: their names are not kept
+            if self._until:
+                self._until = self._spool.read + self._spool.limit
+
+    def _say_losses(self) -> bool:
         with self._lock:
             self._refusals = False
             refused = {name: account.refused for name, account in self._accounts.items() if account.refused}
             for name in refused:
                 self._accounts[name].refused = 0
-                if not self._accounts[name].pending:
-                    del self._accounts[name]
         for name, count in refused.items():
-            facts: dict[str, Fact] = {"what": "records were refused", "component": name, "count": count}
-            yield self._encoder.line(EventRecord(time_ns(), None, "lost", facts))
-
-    def _put(self, data: bytes) -> bool:
-        """Write all of it, however often it takes; False if the host closes while the disk still fails."""
-        view = memoryview(data)
-        while view:
-            try:
-                view = view[self._write(self._descriptor, view) :]
-                self._failure = ""
-            except OSError as error:
-                self._failure = os.strerror(error.errno or 0) or "the write failed"
-                if self._closing:
-                    return False
-                self._hurry.wait(_RETRY_S)
-                self._hurry.clear()
+            body = self._bodies.own("lost", what="records were refused", component=name, count=count)
+            if not self._journal.say(body, self._attempt):
+                return False
+        self._make_room({})
         return True

@@ -19,9 +19,17 @@ from airssys_security.patterns.address_ranges import (
     Network,
     embedded,
     parse_network,
+    special_network,
     special_range,
 )
-from airssys_security.patterns.network import DEFAULT_PORTS, NetworkPattern, parse, parse_bind, read_target
+from airssys_security.patterns.network import (
+    DEFAULT_PORTS,
+    NetworkPattern,
+    NetworkTarget,
+    parse,
+    parse_bind,
+    read_target,
+)
 
 __all__ = (
     "RAW",
@@ -80,23 +88,15 @@ class _Uses:
 
 
 class _Host:
-    """Every use of one host; for an address, whether it opens what is special about it."""
+    """Every use of one host; for a network, in which special range the whole of it lies."""
 
-    __slots__ = ("network", "uses")
+    __slots__ = ("is_one", "network", "special", "uses")
 
     def __init__(self, network: Network | None = None) -> None:
         self.network = network
+        self.is_one = network is not None and network.prefixlen == network.max_prefixlen
+        self.special = None if network is None else special_network(network)
         self.uses = _Uses()
-
-
-def opens(network: Network, address: Address) -> bool:
-    """Tell whether a pattern of a network may grant an address in it: always, unless the address is special."""
-    if network.prefixlen == network.max_prefixlen:
-        return True
-    special = special_range(address)
-    if special is None:
-        return True
-    return network.version == special.network.version and network.subnet_of(special.network)  # type: ignore[arg-type]
 
 
 class NetworkPatterns:
@@ -173,15 +173,25 @@ class ConnectPatterns(NetworkPatterns):
     def find(self, resource: str) -> str | None:
         """Return the pattern that grants ``[scheme://]host:port``, or None; another spelling has none."""
         target = read_target("connect", resource)
-        if target is None:
-            return None
-        return self._find(self._granting(target.name, target.address), target.scheme, target.port)
+        return None if target is None else self.find_target(target)
+
+    def find_target(self, target: NetworkTarget) -> str | None:
+        """Return the pattern that grants what a request names, or None."""
+        for host in self._granting(target.name, target.address):
+            text = host.uses.find(RAW, target.port)
+            if text is None and target.scheme:
+                text = host.uses.find(target.scheme, target.port)
+            if text is not None:
+                return text
+        return None
 
     def find_denying(self, resource: str) -> str | None:
         """Return a pattern that touches what is asked, read literally, or None."""
         target = read_target("connect", resource)
-        if target is None:
-            return None
+        return None if target is None else self.find_denying_target(target)
+
+    def find_denying_target(self, target: NetworkTarget) -> str | None:
+        """Return a pattern that touches what a request names, read literally, or None."""
         schemes = (RAW, target.scheme) if target.scheme else (RAW, *DEFAULT_PORTS)
         for host in self._touching(target.name, target.address):
             for scheme in schemes:
@@ -194,15 +204,10 @@ class ConnectPatterns(NetworkPatterns):
         """Return all that these patterns permit with a name."""
         return [use for host in self.with_name(name) for use in host.uses.given]
 
-    def find_denying_address(self, address: Address, scheme: str = "", port: int = 0) -> str | None:
-        """Return a pattern that touches an address, or None; without a port, one that takes all of its ports."""
+    def find_denying_address(self, address: Address) -> str | None:
+        """Return a pattern that takes all that could be done with an address, or None."""
         for host in self._touching("", address):
-            if port:
-                for each in (RAW, scheme) if scheme else (RAW, *DEFAULT_PORTS):
-                    text = host.uses.find(each, port)
-                    if text is not None:
-                        return text
-            elif not left_of([Use(RAW, 1, 65535, "")], host.uses.given):
+            if not left_of([Use(RAW, 1, 65535, "")], host.uses.given):
                 return host.uses.given[0].text
         return None
 
@@ -210,8 +215,10 @@ class ConnectPatterns(NetworkPatterns):
         if address is None:
             yield from self.with_name(name)
             return
+        special = special_range(address)
         for host in self.with_address(address):
-            if host.network is not None and opens(host.network, address):
+            # The narrowest range around a network that lies in the address's own is that one too.
+            if special is None or host.is_one or special is host.special:
                 yield host
 
     def _touching(self, name: str, address: Address | None) -> Iterator[_Host]:
@@ -220,16 +227,6 @@ class ConnectPatterns(NetworkPatterns):
             return
         for each in (address, *embedded(address)):
             yield from self.with_address(each)
-
-    @staticmethod
-    def _find(hosts: Iterator[_Host], scheme: str, port: int) -> str | None:
-        for host in hosts:
-            text = host.uses.find(RAW, port)
-            if text is None and scheme:
-                text = host.uses.find(scheme, port)
-            if text is not None:
-                return text
-        return None
 
 
 class ListenPatterns(NetworkPatterns):
@@ -250,7 +247,7 @@ class ListenPatterns(NetworkPatterns):
             return None
         everywhere = is_everywhere(target.address)
         for host in self.with_address(target.address):
-            if everywhere and host.network is not None and host.network.prefixlen < host.network.max_prefixlen:
+            if everywhere and not host.is_one:
                 continue
             text = self._find_port(host, target.port)
             if text is not None:

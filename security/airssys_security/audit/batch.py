@@ -1,0 +1,161 @@
+"""Makes the lines of a batch of entries: what refers to a definition gets it, and what is alike and too much is folded.
+
+Folding stays inside a batch: once a batch is in the log, nothing of it is left in the spool.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from struct import Struct
+from typing import Final
+
+import msgspec
+
+from airssys_security.audit.ocsf import Bodies
+from airssys_security.audit.spool import CHECK, DEFINITION, EVENT, Entry, Spool, slots_for
+
+__all__ = ("Batch", "Cost", "Planner", "Written", "pack_named", "unpack_named")
+
+Item = tuple[int, bytes, int]
+_LENGTH: Final = Struct("=H")
+_MAX_KNOWN: Final = 4096
+_AROUND: Final = 250
+"""Bytes of a line beside its body: its numbers, times, hash and the chain's name."""
+
+
+def pack_named(name: str, body: bytes) -> bytes:
+    """Put a component's name before what is said of it."""
+    encoded = name.encode("utf-8", "surrogatepass")
+    return _LENGTH.pack(len(encoded)) + encoded + body
+
+
+def unpack_named(payload: bytes) -> tuple[str, bytes]:
+    """Take the two apart again."""
+    end = 2 + _LENGTH.unpack_from(payload)[0]
+    return payload[2:end].decode("utf-8", "surrogatepass"), payload[end:]
+
+
+class Cost:
+    """What one component has in a batch: slots of the spool, and lines and bytes of the log."""
+
+    __slots__ = ("lines", "size", "slots")
+
+    def __init__(self) -> None:
+        self.slots = self.lines = self.size = 0
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """The lines of a batch, in their order, and what they cost whom."""
+
+    items: list[Item]
+    costs: dict[str, Cost]
+    folded: bool
+
+
+class Written:
+    """Which entries are in the log already, though the spool does not know it; see ``tail.written_entries``."""
+
+    __slots__ = ("_folded", "_single", "_until")
+
+    def __init__(self, single: frozenset[int], folded: Iterable[tuple[int, int]]) -> None:
+        self._single, self._folded = single, dict(folded)
+        self._until: dict[int, int] = {}
+
+    def without(self, entries: Iterable[Entry]) -> list[Entry]:
+        """Leave out what is written; entries are given in their order."""
+        return [entry for entry in entries if not self._holds(entry)]
+
+    def _holds(self, entry: Entry) -> bool:
+        if entry.position in self._single:
+            return True
+        if entry.kind != CHECK:
+            return False
+        if entry.position in self._folded:
+            self._until[entry.reference] = self._folded[entry.position]
+        return entry.position <= self._until.get(entry.reference, -1)
+
+
+class Planner:
+    """Turns entries into lines. Belongs to one thread."""
+
+    __slots__ = ("_bodies", "_known", "_spool")
+
+    def __init__(self, spool: Spool, bodies: Bodies) -> None:
+        self._spool, self._bodies = spool, bodies
+        self._known: dict[int, tuple[str, bytes]] = {}
+
+    def plan(self, entries: list[Entry], may_write: Callable[[str, int], bool]) -> Batch:
+        """Make the lines; ``may_write`` says whether so many checks of a component are within its rate."""
+        others = [entry for entry in entries if entry.kind != CHECK]
+        for entry in others:
+            if entry.kind == DEFINITION:
+                self._know(entry.position, entry.payload)
+        uses = Counter([entry[3] for entry in entries if entry[0] == CHECK])
+        costs: dict[str, Cost] = {}
+        checks: Counter[str] = Counter()
+        known = {reference: self._definition(reference) for reference in uses}
+        for reference, count in uses.items():
+            checks[known[reference][0]] += count
+        folding = {name for name, count in checks.items() if not may_write(name, count)}
+        for reference, count in uses.items():
+            name, body = known[reference]
+            cost = costs.setdefault(name, Cost())
+            cost.slots += count
+            cost.lines += 1 if name in folding else count
+            cost.size += (len(body) + _AROUND) * (1 if name in folding else count)
+        if not others and not folding:
+            items = [(time_ns, known[reference][1], position) for _, position, time_ns, reference, _ in entries]
+            return Batch(items, costs, False)
+        return Batch(self._each(entries, known, folding, costs), costs, bool(folding))
+
+    def _each(
+        self, entries: list[Entry], known: dict[int, tuple[str, bytes]], folding: set[str], costs: dict[str, Cost]
+    ) -> list[Item]:
+        items: list[Item] = []
+        folds: dict[int, list[int]] = {}  # of a definition: the place of its line, count, start, end, last entry
+        for kind, position, time_ns, reference, payload in entries:
+            if kind == CHECK:
+                name, body = known[reference]
+                if name in folding:
+                    fold = folds.get(reference)
+                    if fold is not None:
+                        fold[1] += 1
+                        fold[3], fold[4] = time_ns, position
+                        continue
+                    folds[reference] = [len(items), 1, time_ns, time_ns, position]
+                items.append((time_ns, body, position))
+                continue
+            if kind == EVENT:
+                name, body = unpack_named(payload)
+            elif kind == DEFINITION:
+                name, body = self._definition(position)[0], b""
+            else:
+                name, body = self._definition(reference)
+                body += payload
+            cost = costs.setdefault(name, Cost())
+            cost.slots += slots_for(len(payload))
+            if body:
+                cost.lines += 1
+                cost.size += len(body) + _AROUND
+                items.append((time_ns, body, position))
+        for place, count, start, end, last in folds.values():
+            if count > 1:
+                time_ns, body, position = items[place]
+                items[place] = (time_ns, self._bodies.folded(body, count, start, end, last), position)
+        return items
+
+    def _know(self, position: int, payload: bytes) -> tuple[str, bytes]:
+        if len(self._known) >= _MAX_KNOWN:
+            self._known.clear()  # what is still needed is read again
+        known = self._known[position] = unpack_named(payload)
+        return known
+
+    def _definition(self, position: int) -> tuple[str, bytes]:
+        known = self._known.get(position)
+        if known is not None:
+            return known
+        payload = self._spool.definition(position)
+        if payload is None:  # the power was cut, and this page was not on the disk yet
+            return "", self._bodies.own("lost", what="a check was recorded, and what it decided is gone")
+        return self._know(position, payload)
