@@ -381,7 +381,10 @@ class Host:
             raise SpawnRefused(f"{source}: it cannot be read ({error.strerror})") from error
 
     async def _admit(self, found: Established, actor_id: str, volumes: Mapping[str, Path]) -> Admission:
-        return await self._pool.run(lambda: self._authority.admit(found, actor_id, volumes))
+        try:
+            return await self._pool.run(lambda: self._authority.admit(found, actor_id, volumes))
+        except AuditUnavailable as error:
+            raise SpawnRefused(f"{actor_id}: {error}") from error
 
     def _reserve(self, actor_id: str) -> None:
         if not is_component_name(actor_id):
@@ -394,7 +397,7 @@ class Host:
         self._spawning.add(actor_id)
 
     async def _load_component(self, found: Established) -> Component:
-        wasm = f"{found.manifest.component.wasm} of {found.origin.source}"
+        wasm = f"{found.manifest.component.wasm}, which {found.name} names"
         if self._engine is None:
             raise HostClosed("the host was closed while a component was being loaded")
         try:
@@ -465,7 +468,7 @@ class Host:
             first_incarnation=first,
             publish=unit.publish,
         )
-        unit.factory = factory
+        unit.factory, unit.admission = factory, admission
         unit.publish(factory.context(first))
         unit.actor = ComponentActor(
             actor_id,
@@ -518,6 +521,7 @@ class Host:
             return
         del self._units[unit.id]
         unit.files.close()
+        unit.factory = None
         self._ended[unit.id] = unit
         while len(self._ended) > _MOST_ENDED:
             forgotten = self._ended.pop(next(iter(self._ended)))

@@ -10,6 +10,7 @@ import asyncio
 import enum
 import heapq
 from collections import OrderedDict, deque
+from collections.abc import Callable
 
 from airssys_actors.errors import MailboxFull
 
@@ -162,6 +163,16 @@ class Mailbox:
         self._bytes = 0
         self._offer_room()
         return taken
+
+    def remove(self, is_void: Callable[[Envelope], bool]) -> list[Envelope]:
+        """Take out the messages of which this is true, the order of the others kept; who waits for room gets it."""
+        removed = [envelope for envelope in self._messages if is_void(envelope)]
+        if removed:
+            gone = set(map(id, removed))
+            self._messages = deque(envelope for envelope in self._messages if id(envelope) not in gone)
+            self._bytes -= sum(envelope.size for envelope in removed)
+            self._offer_room()
+        return removed
 
     def close(self) -> None:
         """Take nothing more. Whoever waits for room is told so; what lies here stays until it is drained."""

@@ -119,9 +119,11 @@ def remove(name: _Name, host: HostOption = None, state: StateOption = None) -> N
 def _level(level: str) -> Literal["trusted", "dev"]:
     from airssys_actors.cli.output import fail
 
-    if level != "trusted" and level != "dev":
-        fail(f"--level {level}: write trusted or dev")
-    return level
+    if level == "trusted":
+        return "trusted"
+    if level == "dev":
+        return "dev"
+    fail(f"--level {level}: write trusted or dev")
 
 
 def _done(command: Command, host: str | None, state: str | None) -> None:

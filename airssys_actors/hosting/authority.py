@@ -90,7 +90,7 @@ class Authority:
         for unit in list(self._units()):
             unit.capabilities.publish(self.policy)
             if unit.context is not None:
-                apply_context(unit, unit.context)
+                apply_context(unit, unit.context, self._units())
 
     # -- letting components in ----------------------------------------------------------------------------------------
 
@@ -151,7 +151,7 @@ class Authority:
     def _narrow(self, unit: Unit, admission: Admission) -> None:
         context = unit.readmit(admission)
         if context is not None:
-            apply_context(unit, context)
+            apply_context(unit, context, self._units())
 
     def _load_trust(self) -> TrustPolicy:
         given = self._config.trust

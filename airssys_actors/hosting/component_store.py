@@ -210,7 +210,7 @@ class ComponentStore:
             return None
         record, files = loaded
         manifest = read_manifest_text(files.manifest, f"{component_id} (installed)", ceilings)
-        return Established(record.origin, files, manifest)
+        return Established(record.origin, files, manifest, f"{component_id} (installed)")
 
     def _read_files(self, component_id: str, place: Path, digests: dict[str, str]) -> ComponentFiles:
         contents: dict[str, bytes] = {}

@@ -53,6 +53,8 @@ class Established(msgspec.Struct, frozen=True):
     origin: Origin
     files: ComponentFiles
     manifest: Manifest
+    name: str = ""
+    """The manifest, as the operator would find it."""
 
     @property
     def wasm_digest(self) -> str:
@@ -105,7 +107,7 @@ def _from_folder(source: FolderSource, ceilings: Ceilings | None) -> Established
 
     files, manifest = _read_files(str(source.folder), source.manifest, read, ceilings)
     origin = Origin("folder", str(folder), digest=digest_of(files.digests))
-    return Established(origin, files, manifest)
+    return Established(origin, files, manifest, str(source.folder / source.manifest))
 
 
 def _hold_private(source: FolderSource, folder: Path) -> None:
@@ -137,7 +139,7 @@ def _from_git(source: GitSource, ceilings: Ceilings | None, limits: GitLimits | 
         files, manifest = _read_files(source.url, source.manifest, read, ceilings)
         digest = digest_of(files.digests)
         origin = Origin("git", source.url, source.path, source.ref, commit.commit, digest=digest)
-    return Established(origin, files, manifest)
+    return Established(origin, files, manifest, f"{origin.source}/{source.manifest}")
 
 
 def _read_files(place: str, name: str, read: _Read, ceilings: Ceilings | None) -> tuple[ComponentFiles, Manifest]:
@@ -145,7 +147,7 @@ def _read_files(place: str, name: str, read: _Read, ceilings: Ceilings | None) -
     text = read(name, MAX_MANIFEST_BYTES)
     if text is None:
         raise SourceRefused(place, f"there is no {visible(name)} in it", "name the folder that holds the manifest")
-    manifest = read_manifest_text(text, name, ceilings)
+    manifest = read_manifest_text(text, visible(f"{place}/{name}"), ceilings)
     wasm = read(manifest.component.wasm, MAX_WASM_BYTES)
     if wasm is None:
         what = f"there is no {visible(manifest.component.wasm)} beside {visible(name)}"

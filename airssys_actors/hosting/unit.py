@@ -54,19 +54,18 @@ class Unit:
     supervisor: Supervisor = field(init=False)
     resident: Resident = field(init=False)
     ref: ActorRef = field(init=False)
-    factory: WasmGuestFactory = field(init=False)
-
-    @property
-    def admission(self) -> Admission:
-        """On whose word it runs, and with what."""
-        return self.factory.admission
+    admission: Admission = field(init=False)
+    """On whose word it runs, and with what."""
+    factory: WasmGuestFactory | None = None
+    """None once it has ended: it holds machine code."""
 
     def readmit(self, admission: Admission) -> SecurityContext | None:
         """Let later incarnations start with this, and give the context that puts it in force now."""
+        self.admission = admission
+        if self.factory is None or self.context is None:
+            return None
         self.factory.admission = admission
         self.factory.revision += 1
-        if self.context is None:
-            return None
         return replace(
             self.context,
             required=admission.required,
@@ -79,11 +78,11 @@ class Unit:
         """Put a new context in force."""
         self.context = context
 
-    def authorize(self, request: Request) -> Granted | Denied:
+    def authorize(self, request: Request, evidence: str = "") -> Granted | Denied:
         """Check and record in this component's name, also between two incarnations."""
         if self.context is None:
             raise RuntimeError(f"{self.id} has no context yet")
-        return self.capabilities.authorize(self.context, request)
+        return self.capabilities.authorize(self.context, request, evidence)
 
     def report(self, incident: Incident) -> None:
         """Write down what happened to the actor."""

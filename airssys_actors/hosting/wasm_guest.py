@@ -118,6 +118,8 @@ class WasmGuestFactory:
     """Called with each incarnation's context before any of its code runs."""
     revision: int = 1
     """Counts the contexts that were published for what is not a new incarnation."""
+    live_guest: Guest | None = None
+    """The guest of the last incarnation; closed, if that has ended."""
 
     def context(self, incarnation: int) -> SecurityContext:
         """Make the context of an incarnation."""
@@ -175,6 +177,7 @@ class WasmGuestFactory:
         except BaseException:
             guest.close()
             raise
+        self.live_guest = guest
         return WasmGuest(guest, instance)
 
     def _instance_limits(self) -> InstanceLimits:

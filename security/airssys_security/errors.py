@@ -118,7 +118,7 @@ class DevModeRefused(SecurityError):
         self.source_name = source_name
         super().__init__(
             f"the source {source_name!r} of trust.toml is for development, and this host has production = true;"
-            " give the source level = \"trusted\" and a max, or run a host that has production = false"
+            ' give the source level = "trusted" and a max, or run a host that has production = false'
         )
 
 

@@ -50,7 +50,8 @@ def test_component_without_a_signature_has_none(store: ComponentStore) -> None:
 
 def test_manifest_is_read_within_the_ceilings_of_now(store: ComponentStore) -> None:
     put(store)
-    assert store.load_established("weather") == Established(ORIGIN, FILES, read_manifest_text(MANIFEST, "x"))
+    manifest = read_manifest_text(MANIFEST, "x")
+    assert store.load_established("weather") == Established(ORIGIN, FILES, manifest, "weather (installed)")
     assert store.load_established("absent") is None
     put(store, files=ComponentFiles(MANIFEST + b'[limits]\nmemory = "64MiB"\n', b"wasm"))
     with pytest.raises(ManifestRefused, match="memory"):

@@ -64,7 +64,7 @@ def events(config: HostConfig) -> list[tuple[str, int]]:
     return [
         (record["unmapped"]["event"], record["unmapped"]["incarnation"])
         for record in records(config)
-        if record["class_uid"] == 6002
+        if record["class_uid"] == 6002 and record["app"]["name"] != "airssys-actors"
     ]
 
 
@@ -87,7 +87,7 @@ async def test_component_answers_and_every_check_is_in_the_audit(package: MakePa
     assert snapshot.cpu_time_s > 0
     checks = [record for record in records(config) if record["class_uid"] == 6003]
     assert [check["resources"][0]["name"] for check in checks] == ["component:crasher:last"] * 2
-    assert events(config) == [("approval", 1), ("start", 1), ("stop", 1)]
+    assert events(config) == [("admit", 1), ("start", 1), ("stop", 1)]
 
 
 async def test_component_that_traps_comes_back_with_the_same_capabilities(
@@ -103,7 +103,7 @@ async def test_component_that_traps_comes_back_with_the_same_capabilities(
         assert (snapshot.incarnation, snapshot.restarts) == (5, 4)
         assert (snapshot.granted, snapshot.denied) == (4, 0)
         assert host.statistics().instances == 1
-    lived = [("approval", 1), ("start", 1)]
+    lived = [("admit", 1), ("start", 1)]
     for incarnation in range(2, 6):
         lived += [("trap", incarnation - 1), ("restart", incarnation)]
     assert events(config) == [*lived, ("stop", 5)]
@@ -161,7 +161,7 @@ async def test_spinner_is_stopped_by_its_computing_time(package: MakePackage, co
 async def test_component_that_fails_too_often_is_given_up_alone(package: MakePackage, config: HostConfig) -> None:
     async with Host(config) as host:
         supervision = '[supervision]\nintensity = 1\nperiod = "60s"\nbackoff = "10ms"\n'
-        crasher = await host.spawn(package("crasher", supervision))
+        crasher = await host.spawn(manifest := package("crasher", supervision))
         other = await host.spawn(package("spinner"))
         await crash(crasher)
         await crash(crasher)
@@ -176,7 +176,7 @@ async def test_component_that_fails_too_often_is_given_up_alone(package: MakePac
         assert snapshot.ended.startswith("given up")
         assert "unreachable" in snapshot.ended
         # The name is free again, and goes on counting.
-        again = await host.spawn(package("crasher", CRASHER, folder="again"))
+        again = await host.spawn(manifest)
         assert await again.ask("hello") == "hello"
         snapshot = next(each for each in host.children() if each.id == "crasher")
         assert (snapshot.incarnation, snapshot.restarts, snapshot.ended) == (3, 0, None)
@@ -304,9 +304,9 @@ async def test_file_that_is_not_webassembly_is_refused(config: HostConfig, packa
         with pytest.raises(ComponentInvalid):
             await host.spawn(manifest)
         (manifest.parent / "guest.wasm").unlink()
-        with pytest.raises(SpawnRefused, match="no such file"):
+        with pytest.raises(SpawnRefused, match=r"there is no guest\.wasm"):
             await host.spawn(manifest)
-        with pytest.raises(ManifestRefused, match=r"(?i)no such file"):
+        with pytest.raises(SpawnRefused, match=r"(?i)no such file"):
             await host.spawn(manifest.parent / "nothing" / "Component.toml")
 
 
@@ -322,7 +322,7 @@ async def test_component_that_traps_while_starting_is_told_and_leaves_nothing(
         assert host.statistics().instances == 0
         with pytest.raises(SpawnRefused, match="did not start"):
             await host.spawn(manifest)
-    assert events(config) == [("approval", 1), ("start", 1), ("trap", 1), ("stop", 1)] * 2
+    assert events(config) == [("admit", 1), ("start", 1), ("trap", 1), ("stop", 1)] * 2
 
 
 async def test_id_that_is_taken_or_no_id_is_refused(package: MakePackage, config: HostConfig) -> None:
@@ -435,7 +435,7 @@ async def test_closing_in_the_middle_of_everything_leaves_nothing_behind(
             assert isinstance(outcome, ActorDied)
         asks.clear()
         del outcome
-    assert all(name in ("approval", "start", "trap", "stop") for name, _ in events(config))
+    assert all(name in ("admit", "start", "trap", "stop") for name, _ in events(config))
 
 
 async def test_cancelling_the_application_closes_the_host(package: MakePackage, config: HostConfig) -> None:

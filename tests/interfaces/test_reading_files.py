@@ -383,9 +383,9 @@ async def test_revoking_reaches_open_files_and_streams(make_world: Callable[...,
     failed = await world.call(STREAMS + "[method]input-stream.read", stream, 1)
     case, failure = failed.value
     assert case == "last-operation-failed"
-    assert world.now(TYPES + "filesystem-error-code", failure) == "not-permitted"
-    assert await world.call(TYPES + "[method]descriptor.read", file, 1, 0) == REFUSED
-    assert await world.call(TYPES + "[method]descriptor.stat", file) == REFUSED
+    assert world.now(TYPES + "filesystem-error-code", failure) == "bad-descriptor"
+    assert await world.call(TYPES + "[method]descriptor.read", file, 1, 0) == Err("bad-descriptor")
+    assert await world.call(TYPES + "[method]descriptor.stat", file) == Err("bad-descriptor")
     assert world.denied()[-1].decision.request.resource == f"{data}/a.txt"
 
 

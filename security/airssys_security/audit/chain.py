@@ -84,7 +84,8 @@ class Chain:
         """Add a line for each time, body and entry of the spool, and return the lines."""
         if not items:
             return b""
-        sequence, head, chunks = self.sequence, self.head, []
+        sequence, head = self.sequence, self.head
+        chunks: list[bytes] = []
         line, add, digest, spell = self._entry, chunks.append, sha256, hexlify
         for time_ns, body, entry in items:
             sequence += 1
