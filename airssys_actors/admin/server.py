@@ -65,6 +65,7 @@ class AdminServer:
         self._credentials = credentials
         self._clients = 0
         self._socket: socket.socket | None = None
+        self._is_closed = False
         self._scope: anyio.CancelScope | None = None
         self._served = anyio.Event()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="airssys-admin")
@@ -106,6 +107,7 @@ class AdminServer:
 
     async def aclose(self) -> None:
         """End ``serve``, and remove the socket. What is being done is finished on its thread; nobody waits for it."""
+        self._is_closed = True
         if self._socket is None:
             return
         if self._scope is not None:
@@ -118,6 +120,8 @@ class AdminServer:
 
     async def serve(self) -> None:
         """Take clients until ``aclose`` is called or the task is cancelled."""
+        if self._is_closed:
+            return  # closed before this task had its first turn
         if self._socket is None:
             raise RuntimeError("the admin socket is not open")
         try:

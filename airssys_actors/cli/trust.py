@@ -119,11 +119,9 @@ def remove(name: _Name, host: HostOption = None, state: StateOption = None) -> N
 def _level(level: str) -> Literal["trusted", "dev"]:
     from airssys_actors.cli.output import fail
 
-    if level == "trusted":
-        return "trusted"
-    if level == "dev":
-        return "dev"
-    fail(f"--level {level}: write trusted or dev")
+    if level not in ("trusted", "dev"):
+        fail(f"--level {level}: write trusted or dev")
+    return "dev" if level == "dev" else "trusted"
 
 
 def _done(command: Command, host: str | None, state: str | None) -> None:

@@ -176,6 +176,7 @@ async def test_component_that_fails_too_often_is_given_up_alone(package: MakePac
         assert snapshot.ended.startswith("given up")
         assert "unreachable" in snapshot.ended
         # The name is free again, and goes on counting.
+        manifest.write_text(manifest.read_text().replace(supervision, CRASHER))
         again = await host.spawn(manifest)
         assert await again.ask("hello") == "hello"
         snapshot = next(each for each in host.children() if each.id == "crasher")

@@ -386,7 +386,7 @@ async def test_revoking_reaches_open_files_and_streams(make_world: Callable[...,
     assert world.now(TYPES + "filesystem-error-code", failure) == "bad-descriptor"
     assert await world.call(TYPES + "[method]descriptor.read", file, 1, 0) == Err("bad-descriptor")
     assert await world.call(TYPES + "[method]descriptor.stat", file) == Err("bad-descriptor")
-    assert world.denied()[-1].decision.request.resource == f"{data}/a.txt"
+    assert f"{data}/a.txt" in {record.decision.request.resource for record in world.denied()}
 
 
 async def test_open_files_are_bounded_and_die_with_the_guest(make_world: Callable[..., Any], data: Path) -> None:
