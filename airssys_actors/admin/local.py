@@ -80,7 +80,7 @@ def durable_audit(log: AuditLog) -> Callable[[str, Mapping[str, Fact]], None]:
     """
 
     def record(event: str, facts: Mapping[str, Fact]) -> None:
-        if not log.append(EventRecord(time_ns(), None, event, facts)) or not log.flush(10.0):
+        if not log.append_durable(EventRecord(time_ns(), None, event, facts)):
             raise AuditUnavailable(f"the audit does not take records: {event!r} is not written down")
 
     return record

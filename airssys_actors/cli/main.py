@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from airssys_actors.cli import approvals, check, explain, install, keys, run, trust
+from airssys_actors.cli import approvals, audit, check, explain, install, keys, run, trust
 
 __all__ = ("app", "main")
 
@@ -42,6 +42,7 @@ approvals.register(app)
 trust.register(app)
 keys.register(app)
 run.register(app)
+audit.register(app)
 
 
 def main() -> None:
