@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -25,7 +27,7 @@ from airssys_actors.errors import AdminUnreachable
 
 __all__ = ("AdminClient", "connect")
 
-_CONNECT_S: Final = 5.0
+_CONNECT_S: Final = 5
 _ANSWER_S: Final = 900.0
 """An installation fetches a repository: twice as long as that may take."""
 
@@ -55,7 +57,8 @@ class AdminClient:
             AdminUnreachable: if the host ends meanwhile, or gives no answer that can be read.
         """
         try:
-            self._connection.sendall(packed(encode(command), MAX_COMMAND_BYTES))
+            with suppress(BrokenPipeError, ConnectionResetError):  # who does not listen says why before it hangs up
+                self._connection.sendall(packed(encode(command), MAX_COMMAND_BYTES))
             length = length_of(self._receive(HEADER_BYTES), MAX_ANSWER_BYTES)
             return decode_answer(self._receive(length))
         except TimeoutError as error:
@@ -101,7 +104,8 @@ def _connect(
         return None
     try:
         owner = os.fstat(folder).st_uid
-        connection.settimeout(_CONNECT_S)
+        # Not ``settimeout``: where too many wait to be taken, only a socket that blocks waits with them.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", _CONNECT_S, 0))
         connection.connect(f"/proc/self/fd/{folder}/{SOCKET_NAME}")
     except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
         connection.close()

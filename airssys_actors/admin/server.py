@@ -40,7 +40,7 @@ __all__ = ("AdminServer", "Perform")
 Perform = Callable[[Identity, Command], Answer]
 """Does a command for somebody. Called on a thread, several at once; may block for minutes and should not raise."""
 
-_BACKLOG: Final = 16
+_BACKLOG: Final = 64
 _THREADS: Final = 4
 """An operator who looks something up does not wait for another's installation."""
 
