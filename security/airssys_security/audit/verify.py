@@ -143,7 +143,7 @@ class _Walk:
         facts = _facts(text)
         if facts.get("torn_bytes") == len(torn) and facts.get("torn_hash") == sha256(torn).hexdigest():
             self.notes.append(f"{file}:{line}: a crash left half a line; the next start found it and said so")
-        elif torn:
+        else:
             self.file, known = file, self.file
             self.wrong(line, 0, "it is no line of this log, and none that a crash left")
             self.file = known
