@@ -67,6 +67,7 @@ class _Walk:
         self.lines = self.seals = 0
         self.previous: Link | None = None
         self.torn: tuple[str, int, bytes] | None = None
+        self.is_ended = False
         self.file = ""
 
     def wrong(self, line: int, sequence: int, what: str) -> None:
@@ -79,11 +80,10 @@ class _Walk:
             link = parse_link(text) if is_whole else None
             if link is not None:
                 self.link(number, text, link)
-            elif self.torn is None:
-                self.torn = (self.file, number, text)
             else:
-                self.torn_was_none()
-                self.torn = (self.file, number, text)
+                if self.torn is not None:
+                    self.torn_was_none()
+                self.torn, self.is_ended = (self.file, number, text), is_whole
 
     def link(self, number: int, text: bytes, link: Link) -> None:
         self.lines += 1
@@ -157,7 +157,6 @@ class _Walk:
         self.file = known
 
     def end(self) -> None:
-        last = self.previous
         for (chain, sequence), head in self.expected.items():
             reached = self.chains.get(chain)
             self.file = head.file
@@ -170,8 +169,8 @@ class _Walk:
             else:
                 self.wrong(0, sequence, "a head was kept of this record, and it is missing")
         if self.torn is not None:
-            file, line, torn = self.torn
-            if torn.startswith(b'{"time":') or (last is not None and b'{"time":'.startswith(torn)):
+            file, line, _ = self.torn
+            if not self.is_ended:  # a write that was not finished; whoever adds a line of their own ends it
                 self.notes.append(f"{file}:{line}: the last line is half written: a crash left it")
             else:
                 self.torn_was_none()

@@ -10,11 +10,11 @@ from airssys_security.explain import Explainer
 from airssys_security.host_file import load_host_file
 from airssys_security.manifest.parse import load_manifest
 from airssys_security.requests import ACTIONS
+from fuzzing import FUZZ
 from hypothesis import given
 from hypothesis import strategies as st
 
 from airssys_actors.cli.batch import answer_lines
-from tests.support.fuzzing import FUZZ
 
 ROOT = Path(__file__).parents[3]
 EXPLAINER = Explainer(

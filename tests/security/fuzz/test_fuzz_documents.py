@@ -13,10 +13,9 @@ from airssys_security.manifest.enforced import unenforced
 from airssys_security.manifest.parse import parse_manifest
 from airssys_security.requests import Request
 from airssys_security.text import first_hidden
+from fuzzing import FUZZ
 from hypothesis import given
 from hypothesis import strategies as st
-
-from tests.support.fuzzing import FUZZ
 
 ROOT = Path(__file__).parents[3]
 MANIFEST = (ROOT / "Component.toml.example").read_text()

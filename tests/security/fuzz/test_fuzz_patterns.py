@@ -7,10 +7,9 @@ from airssys_security.errors import MatchTooCostly, PatternInvalid, RequestInval
 from airssys_security.normalise import normalise
 from airssys_security.requests import GRANTABLE, Request
 from airssys_security.words import in_words
+from fuzzing import FUZZ
 from hypothesis import assume, given
 from hypothesis import strategies as st
-
-from tests.support.fuzzing import FUZZ
 
 KINDS = st.sampled_from(
     [*((kind, action) for kind, actions in GRANTABLE.items() for action in actions), ("custom.invoices", "refund")]
