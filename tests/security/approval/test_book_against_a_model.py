@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 import msgspec
+from airssys_security.approval.book import ApprovalBook
 from airssys_security.approval.states import State
 from airssys_security.approval.values import Candidate
 from airssys_security.capabilities import CapabilitySet
@@ -49,7 +50,7 @@ class Books(RuleBasedStateMachine):
         self.bound: dict[str, str] = {}
         self.book = self.opened()
 
-    def opened(self):  # type: ignore[no-untyped-def]
+    def opened(self) -> ApprovalBook:
         return book_at(self.folder / "approvals.db", self.audit, self.time, single_operator=self.single)
 
     def teardown(self) -> None:
