@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from time import time_ns
 
@@ -26,6 +25,7 @@ from airssys_actors.admin.operations import Operations
 from airssys_actors.admin.peers import identity_of
 from airssys_actors.admin.settings import APPROVALS_NAME, AUDIT_NAME, OperatorSettings
 from airssys_actors.errors import AdminUnreachable, StateFolderBusy
+from airssys_actors.hosting.audit_file import open_audit
 from airssys_actors.hosting.component_store import ComponentStore
 from airssys_actors.hosting.state_folder import StateFolder
 
@@ -62,7 +62,7 @@ def operations_here(state_folder: Path, host: HostFile | None = None) -> Iterato
             raise AdminUnreachable(what) from error
         stack.callback(state.close)
         settings = OperatorSettings.make(state.path, host)
-        log = AuditLog(settings.audit.file or state.path / AUDIT_NAME, product_version=version("airssys-actors"))
+        log = open_audit(settings.audit.file or state.path / AUDIT_NAME, settings.audit)
         stack.callback(log.close)
         record = durable_audit(log)
         approvals = ApprovalStore(state.path / APPROVALS_NAME)

@@ -30,7 +30,7 @@ from airssys_actors.hosting.sources import GitSource
 __all__ = ("FetchedCommit", "GitLimits")
 
 _MAX_SHOWN: Final = 500
-_MAX_LISTING: Final = 1 << 20
+_MAX_LISTING: Final = 16 << 20
 _KEPT: Final = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY", "SSL_CERT_FILE")
 """What decides how this machine reaches the network, and nothing of what git does with what it gets."""
 _SSH: Final = "ssh -oBatchMode=yes -oStrictHostKeyChecking=yes -oForwardAgent=no -oClearAllForwardings=yes"
@@ -58,13 +58,15 @@ _REGULAR: Final = ("100644", "100755")
 _OTHERS: Final = {"120000": "a link", "160000": "a submodule", "040000": "a folder"}
 _LFS: Final = b"version https://git-lfs.github.com/spec/"
 _FETCHED: Final = "refs/airssys/fetched"
+_OWN: Final = ("refs/heads/*", "refs/tags/*")
+_FETCH: Final = ("--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head", "--force")
 
 
 class GitLimits(msgspec.Struct, frozen=True):
     """What fetching one commit may take."""
 
     time_s: float = 180.0
-    """For each run of git; there are two that use the network."""
+    """For each run of git; of those that use the network there are three at most."""
     bytes: int = 512 << 20
     """For the commit with all of its files, compressed."""
     memory_bytes: int = 4 << 30
@@ -156,17 +158,45 @@ class FetchedCommit:
     def _fetch(self) -> str:
         """Fetch what the source names and nothing else, and give the commit."""
         source = self._source
-        ref, tip = ("", source.commit) if source.commit else self._find_ref()
-        wanted = ref or source.commit
-        hashes = "sha1" if len(tip) == 40 else "sha256"
-        self._run("init", "--quiet", "--bare", "--template=", f"--object-format={hashes}", str(self._repository))
-        options = ("--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head", "--force")
-        self._run("fetch", *options, "--end-of-options", source.url, f"{wanted}:{_FETCHED}")
+        if source.commit:
+            self._hold_own(source.commit)
+            ref, tip = "", source.commit
+        else:
+            ref, tip = self._find_ref()
+        self._init(self._repository, tip)
+        self._run("fetch", *_FETCH, "--depth=1", "--end-of-options", source.url, f"{ref or tip}:{_FETCHED}")
         commit = self._run("rev-parse", "--verify", "--end-of-options", f"{_FETCHED}^{{commit}}", most=128)
         name = commit.decode("ascii", "replace").strip()
         if not COMMIT.fullmatch(name) or (source.commit and name != source.commit):
             raise self._refused(f"what was fetched is not the commit {source.commit}", "name a commit, not a tag")
         return name
+
+    def _init(self, repository: Path, tip: str) -> None:
+        hashes = "sha1" if len(tip) == 40 else "sha256"
+        self._run("init", "--quiet", "--bare", "--template=", f"--object-format={hashes}", str(repository))
+
+    def _hold_own(self, commit: str) -> None:
+        """Refuse a commit to which no branch and no tag leads.
+
+        A forge that keeps forks in one store hands out the commits of all of them under the URL of each: by its name
+        alone, a stranger's commit would pass for the repository's own.
+        """
+        listing = self._run("ls-remote", "--quiet", "--end-of-options", self._source.url, *_OWN, most=_MAX_LISTING)
+        if any(line.startswith(f"{commit}\t".encode()) for line in listing.splitlines()):
+            return
+        history = self._folder / "history.git"
+        self._init(history, commit)
+        refs = [f"{pattern}:{pattern}" for pattern in _OWN]
+        options = (*_FETCH, "--filter=tree:0", "--end-of-options")  # the commits alone, where the remote can do that
+        self._run("fetch", *options, self._source.url, *refs, repository=history)
+        try:
+            own = self._run("for-each-ref", "--count=1", "--contains", commit, most=_MAX_LISTING, repository=history)
+        except SourceRefused:
+            own = b""  # it is not even there
+        shutil.rmtree(history, ignore_errors=True)
+        if not own:
+            what = f"no branch and no tag of it leads to the commit {commit}"
+            raise self._refused(what, "name a commit of its own history")
 
     def _find_ref(self) -> tuple[str, str]:
         """Find the one ref that is meant: a name that is a branch and a tag means neither."""
@@ -190,13 +220,13 @@ class FetchedCommit:
     def _repository(self) -> Path:
         return self._folder / "repository.git"
 
-    def _run(self, command: str, *arguments: str, most: int = 0) -> bytes:
+    def _run(self, command: str, *arguments: str, most: int = 0, repository: Path | None = None) -> bytes:
         """Run one git command and give what it printed, which may be ``most`` bytes.
 
         Output goes to files: a remote that never stops talking meets the limit on a file's size, not our memory.
         """
         held = [part for key, value in _HELD.items() for part in ("-c", f"{key}={value}")]
-        where = [] if command in ("init", "ls-remote") else [f"--git-dir={self._repository}"]
+        where = [] if command in ("init", "ls-remote") else [f"--git-dir={repository or self._repository}"]
         blocks, kilobytes = str(self._limits.bytes // 512 + 1), str(self._limits.memory_bytes // 1024)
         line = ["/bin/sh", "-c", _LIMITED, blocks, kilobytes]
         line += [self._git, "--no-pager", "--literal-pathspecs", *held, *where, command, *arguments]

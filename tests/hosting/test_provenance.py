@@ -208,6 +208,20 @@ def test_repository_and_folder_with_the_same_files_have_the_same_digest(reposito
     assert found(repository.at()).origin.digest == found(str(folder_with(tmp_path / "copy"))).origin.digest
 
 
+def test_commit_that_is_not_of_the_repositorys_own_history_is_refused(repository: Repository) -> None:
+    folder_with(repository.place)
+    repository.commit()
+    tree = repository.git("rev-parse", "HEAD^{tree}")
+    stray = repository.git("commit-tree", tree, "-m", "of a stranger")
+    for ref in ("refs/pull/1/head", "refs/remotes/fork/main"):
+        repository.git("update-ref", ref, stray)
+    assert "no branch and no tag of it leads to" in refusal(repository.at(stray))
+    repository.git("config", "uploadpack.allowFilter", "true")
+    assert "no branch and no tag of it leads to" in refusal(repository.at(stray))
+    repository.git("tag", "taken", stray)
+    assert found(repository.at(stray)).origin.commit == stray
+
+
 def test_tag_object_is_no_commit_though_it_leads_to_one(repository: Repository) -> None:
     folder_with(repository.place)
     repository.commit()
@@ -241,7 +255,7 @@ def test_branch_that_is_named_like_an_option_is_never_given_to_git(repository: R
 def test_unknown_commit_and_unknown_repository_are_refused(repository: Repository, tmp_path: Path) -> None:
     folder_with(repository.place)
     repository.commit()
-    assert "git fetch failed" in refusal(repository.at("1" * 40))
+    assert "no branch and no tag of it leads to" in refusal(repository.at("1" * 40))
     assert "git ls-remote failed" in refusal(f"git+file://{tmp_path}/absent")
 
 
