@@ -12,7 +12,6 @@ import random
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from importlib.metadata import version
 from pathlib import Path
 from time import time_ns
 from types import TracebackType
@@ -52,6 +51,7 @@ from airssys_actors.errors import ComponentError, ConfigInvalid, HostClosed, Sou
 from airssys_actors.files.pool import FilePool
 from airssys_actors.files.space import FileSpace
 from airssys_actors.hosting.admission import Admission
+from airssys_actors.hosting.audit_file import open_audit
 from airssys_actors.hosting.authority import Authority
 from airssys_actors.hosting.component_store import ComponentStore
 from airssys_actors.hosting.provenance import Established, establish
@@ -204,8 +204,7 @@ class Host:
         self._engine = None  # a host that is kept to ask for its statistics keeps no machine code
 
     def _open_audit(self) -> AuditLog:
-        path = self._config.audit_file or self._state.path / "audit.jsonl"
-        return AuditLog(path.absolute(), product_version=version("airssys-actors"))
+        return open_audit(self._config.audit_file or self._state.path / "audit.jsonl", self._config.audit_settings)
 
     def _open_authority(self) -> Authority:
         return Authority(

@@ -181,6 +181,7 @@ class Authority:
             volumes=config.volumes,
         )
         store = ComponentStore(self._state_folder)
+        store.clear_leftovers()
         return Operations(self.book, store, settings, self._record, running=running, policy=lambda: self.trust)
 
     def statistics(self) -> tuple[ActorStatistics, ...]:
