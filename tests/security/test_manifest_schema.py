@@ -134,3 +134,9 @@ def test_a_key_that_the_example_does_not_show_would_be_found() -> None:
         listed = problem.remedy.removeprefix("the keys here are ").split(", ")
         shown_at = ("messages", "gateway") if path[:1] == ("messages",) else path
         assert {(*shown_at, key) for key in listed} <= shown
+
+
+def test_a_flood_of_mistakes_is_counted_and_not_kept() -> None:
+    problems = mistakes(LEAST + "authors = [" + "1," * 50_000 + "]\n")
+    assert len(problems) == 101
+    assert "49900 mistakes more" in problems[-1].what

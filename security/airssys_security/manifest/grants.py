@@ -83,13 +83,13 @@ class GrantReader(Reader):
         try:
             CapabilitySet({(kind, action): texts}, component_id=self.component_id)
         except PatternInvalid as whole:
-            before = len(self.problems)
+            before = self.mistakes
             for text, index in texts.items():  # one by one, to report all that are wrong
                 try:
                     CapabilitySet({(kind, action): [text]}, component_id=self.component_id)
                 except PatternInvalid as error:
                     self.wrong((*path, index), f"{shown_text(text)}: {error.reason}", error.remedy)
-            if len(self.problems) == before:
+            if self.mistakes == before:
                 self.wrong(path, f"{shown_text(whole.pattern)}: {whole.reason}", whole.remedy)
         return tuple(texts)
 

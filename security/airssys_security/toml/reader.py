@@ -21,6 +21,8 @@ _T = TypeVar("_T")
 _MAX_TEXT: Final = 2000
 _MAX_GUESSES: Final = 100
 _MAX_PROBLEMS: Final = 100
+_MAX_KEPT: Final = 10 * _MAX_PROBLEMS
+"""Sections are not read in the order in which they stand, and what is reported is."""
 
 _TYPES: Final = {str: "text", int: "a whole number", list: "a list", dict: "a table", bool: "true or false"}
 
@@ -56,8 +58,13 @@ class Reader:
     def __init__(self, places: Places) -> None:
         self.places = places
         self.problems: list[Problem] = []
+        self.mistakes = 0
+        """How many there are: of a flood, only the first are kept in ``problems``."""
 
     def wrong(self, path: KeyPath, what: str, remedy: str) -> None:
+        self.mistakes += 1
+        if self.mistakes > _MAX_KEPT:
+            return
         line, column = self.places.of(*path)
         self.problems.append(Problem(line, column, dotted(path), what, remedy))
 
@@ -161,7 +168,7 @@ class Reader:
         if not self.problems:
             return
         problems = sorted(self.problems, key=lambda problem: (problem.line, problem.column, problem.key))
-        more = len(problems) - _MAX_PROBLEMS
+        more = self.mistakes - _MAX_PROBLEMS
         if more > 0:
             last = Problem(problems[-1].line, 1, "", f"there are {more} mistakes more", "mend these first")
             problems = [*problems[:_MAX_PROBLEMS], last]

@@ -18,7 +18,7 @@ Place = tuple[int, int]
 
 _BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
 _SCALAR: Final = re.compile(r"[^\s,\]}#]+(?: [0-9][^\s,\]}#]*)?")  # a date may have one space before its time
-_BLANK: Final = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
+_BLANK: Final = re.compile(r"(?:[ \t\r\n]++|#[^\n]*+)*+")  # possessive: a megabyte of comments needs no memory
 _SPACES: Final = re.compile(r"[ \t]*")
 
 

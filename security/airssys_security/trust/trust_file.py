@@ -43,7 +43,7 @@ class _Sources(GrantReader):
     """The sources of a trust file; one with a mistake is left out, and reported."""
 
     def source(self, path: KeyPath, value: object) -> TrustSource | None:
-        before = len(self.problems)
+        before = self.mistakes
         entries = self.table(path, value, _KNOWN)
         if not isinstance(value, dict):
             return None
@@ -64,7 +64,7 @@ class _Sources(GrantReader):
                 self.wrong((*path, each), what, "remove it, or write what max holds")
         limits = quantities(self, (*path, "limits"), entries.get("limits", {}), LIMITS, Limits(), None)
         quotas = quantities(self, (*path, "quotas"), entries.get("quotas", {}), QUOTAS, Quotas(), None)
-        if len(self.problems) > before:
+        if self.mistakes > before:
             return None
         return TrustSource(
             name,
