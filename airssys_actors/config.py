@@ -68,6 +68,8 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True):
     """How long an approval holds when its reviewer sets no end. None: until it is revoked."""
     volumes: Mapping[str, Path] = {}
     """Folders of the host by the name that guests see. Without any, a guest's paths are the host's."""
+    volumes_of: Mapping[str, Mapping[str, Path]] = {}
+    """By component id, what an operator's command takes in place of ``volumes``: an approval holds for its volumes."""
     environment: Mapping[str, str] = {}
     """Environment values for guests: each sees those that its manifest asks for. The host's own are never seen."""
     arguments: tuple[str, ...] = ()
@@ -130,6 +132,7 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True):
             single_operator=host.single_operator,
             approvals_expire_after_s=host.approvals.expire_after_s,
             volumes=host.volumes,
+            volumes_of={each.id: each.volumes for each in host.components if each.volumes},
             environment=host.environment,
         )
 

@@ -179,6 +179,7 @@ class Authority:
             single_operator=config.single_operator,
             expire_after_s=config.approvals_expire_after_s,
             volumes=config.volumes,
+            volumes_of=config.volumes_of,
         )
         store = ComponentStore(self._state_folder)
         store.clear_leftovers()

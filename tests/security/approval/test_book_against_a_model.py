@@ -132,8 +132,8 @@ class Books(RuleBasedStateMachine):
             and self.bound.get(name, entry.asked.source) == entry.asked.source
         )
         until = None if lasts is None else self.time.now + lasts
-        terms = {"narrow": NARROW if narrow else None, "uses": uses, "expires_at": until}
-        if self.decide(allowed, lambda: self.book.approve(each, who, **terms)):
+        less = NARROW if narrow else None
+        if self.decide(allowed, lambda: self.book.approve(each, who, narrow=less, uses=uses, expires_at=until)):
             for other in self.model.values():
                 if other.state == "approved" and other.asked.component_id == name:
                     other.state = "superseded"
@@ -219,7 +219,7 @@ class Books(RuleBasedStateMachine):
                 assert each.required == entry.granted
                 assert each.uses_left == entry.uses
             asked = entry.asked
-            found = self.book.find(*asked.bound[:4])
+            found = self.book.find(asked.component_id, asked.source, asked.wasm_digest, asked.manifest_digest)
             usable = [
                 other
                 for other, its in self.model.items()
