@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 from airssys_security.approval.book import ApprovalBook
 from airssys_security.approval.states import State
-from airssys_security.approval.values import Candidate
+from airssys_security.approval.values import Approval, Candidate
 from airssys_security.capabilities import CapabilitySet
 from airssys_security.errors import ApprovalError, AuditUnavailable
 from airssys_security.trust.origin import Identity
@@ -64,7 +65,7 @@ class Books(RuleBasedStateMachine):
     def may_review(self, entry: Entry, who: Identity) -> bool:
         return self.single or who.uid != entry.asked.requester.uid
 
-    def decide(self, allowed: bool, act) -> bool:  # type: ignore[no-untyped-def]
+    def decide(self, allowed: bool, act: Callable[[], object]) -> bool:
         """Do what the rules allow, and see the rest refused without any effect."""
         before = self.book.all()
         try:
@@ -83,7 +84,7 @@ class Books(RuleBasedStateMachine):
         source=st.sampled_from(SOURCES),
         requester=PEOPLE,
     )
-    def request(self, component: str, wasm: str, source: str, requester: Identity):  # type: ignore[no-untyped-def]
+    def request(self, component: str, wasm: str, source: str, requester: Identity) -> object:
         asked = candidate(component, wasm, source=source, requester=requester)
         same = [
             (each, entry)
@@ -94,7 +95,7 @@ class Books(RuleBasedStateMachine):
                 or (self.live(entry) and entry.uses != 0)
             )
         ]
-        made = []
+        made: list[Approval] = []
         if self.decide(self.bound.get(component, source) == source, lambda: made.append(self.book.request(asked))):
             if same:
                 assert made[0].id == same[-1][0]
