@@ -18,7 +18,7 @@ from airssys_security.trust.origin import Identity
 from approvals import ADA, BOB, EVE, Audit, Time, book_at, candidate, wishes
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
+from hypothesis.stateful import Bundle, MultipleResults, RuleBasedStateMachine, initialize, invariant, multiple, rule
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "200"))
 PEOPLE = st.sampled_from([ADA, BOB, EVE])
@@ -84,7 +84,7 @@ class Books(RuleBasedStateMachine):
         source=st.sampled_from(SOURCES),
         requester=PEOPLE,
     )
-    def request(self, component: str, wasm: str, source: str, requester: Identity) -> object:
+    def request(self, component: str, wasm: str, source: str, requester: Identity) -> str | MultipleResults[str]:
         asked = candidate(component, wasm, source=source, requester=requester)
         same = [
             (each, entry)

@@ -258,3 +258,9 @@ def test_a_url_that_could_mean_two_things_is_refused(text: str) -> None:
 
 def test_people_are_shown_by_name_and_number() -> None:
     assert (str(Identity(7, "ada")), str(Identity(7))) == ("ada (7)", "uid (7)")
+
+
+def test_a_source_for_everything_grants_all_that_is_asked_for() -> None:
+    verdict = judged(policy(source('folder = "/srv/*"\nmax = "everything"')), text=MANIFEST + WISHES)
+    assert (verdict.level, verdict.needs_review) == ("trusted", False)
+    assert verdict.required.patterns("filesystem", "read") == ("/data/a/**",)
