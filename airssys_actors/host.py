@@ -508,6 +508,7 @@ class Host:
         spec = ChildSpec(name=unit.id, restart=Restart(supervision.restart), shutdown_s=supervision.shutdown_s)
         failure = await unit.supervisor.start_child(spec, unit.actor)
         if failure is None:
+            self._authority.watch(unit)
             return unit.ref
         self._ended.pop(unit.id, None)
         self._registry.remove(unit.resident)
@@ -521,6 +522,8 @@ class Host:
         del self._units[unit.id]
         unit.files.close()
         unit.factory = None
+        if unit.expiry is not None:
+            unit.expiry.cancel()
         self._ended[unit.id] = unit
         while len(self._ended) > _MOST_ENDED:
             forgotten = self._ended.pop(next(iter(self._ended)))

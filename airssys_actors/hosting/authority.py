@@ -6,6 +6,8 @@ on which it was let in is stopped.
 
 from __future__ import annotations
 
+import asyncio
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -16,7 +18,7 @@ from airssys_security.approval.states import State
 from airssys_security.approval.store import ApprovalStore
 from airssys_security.capabilities import CapabilitySet
 from airssys_security.errors import ApprovalStoreInvalid, TrustFileInvalid
-from airssys_security.never import never_list
+from airssys_security.never import as_pattern, never_list
 from airssys_security.policy import Policy
 from airssys_security.trust.origin import Identity
 from airssys_security.trust.sources import TrustPolicy
@@ -35,6 +37,8 @@ from airssys_actors.hosting.statistics import ActorStatistics
 from airssys_actors.hosting.unit import Unit
 
 __all__ = ("Authority",)
+
+_LONGEST_WAIT_S = 60.0  # a clock that was set forward is noticed within a minute
 
 # An approval that has ended because another one took its place ends nothing that runs: it was good when that started.
 _STILL_GOOD = frozenset({State.APPROVED, State.SUPERSEDED})
@@ -79,7 +83,10 @@ class Authority:
 
     def guard(self, own_paths: Iterable[str]) -> None:
         """Put the lists in force, with what is the host's own on the never-list."""
-        never = never_list(own_paths)
+        audit = self._config.audit_file
+        # Beside the log lie its spool, its heads, and the files that were full.
+        beside = () if audit is None else (as_pattern(os.path.realpath(audit.with_suffix(""))) + ".*",)
+        never = never_list(own_paths, beside)
         if self._config.never is not None:
             never = never.union(self._config.never)
         self.policy = Policy(never, self._config.deny or CapabilitySet({}), self._config.names_may_reach)
@@ -122,11 +129,21 @@ class Authority:
         for unit in list(self._units()):
             self._look_again(unit)
 
-    def expire(self) -> None:
-        """Withdraw what ran under an approval whose time is over."""
-        for unit in list(self._units()):
-            if unit.admission.expires_at is not None:
-                self._look_again(unit)
+    def watch(self, unit: Unit) -> None:
+        """Withdraw a component when its approval's time is over, by the wall clock, however that is set meanwhile."""
+        ends = unit.admission.expires_at
+        if ends is None:
+            return
+
+        def look() -> None:
+            if not any(each is unit for each in self._units()):
+                return
+            self._look_again(unit)
+            if time.time() < ends:
+                self.watch(unit)
+
+        wait_s = min(max(0.0, ends - time.time()), _LONGEST_WAIT_S)
+        unit.expiry = asyncio.get_running_loop().call_later(wait_s, look)
 
     def _look_again(self, unit: Unit) -> None:
         admission = unit.admission

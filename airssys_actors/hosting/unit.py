@@ -6,6 +6,7 @@ is turned into records of the audit here.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -58,6 +59,8 @@ class Unit:
     """On whose word it runs, and with what."""
     factory: WasmGuestFactory | None = None
     """None once it has ended: it holds machine code."""
+    expiry: asyncio.TimerHandle | None = None
+    """When its approval is looked at again."""
 
     def readmit(self, admission: Admission) -> SecurityContext | None:
         """Let later incarnations start with this, and give the context that puts it in force now."""

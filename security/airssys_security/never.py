@@ -12,7 +12,7 @@ from typing import Final
 from airssys_security.capabilities import CapabilitySet
 from airssys_security.patterns.filesystem import normalise
 
-__all__ = ("NEVER_ADDRESSES", "NEVER_NAMES", "NEVER_PATHS", "never_list")
+__all__ = ("NEVER_ADDRESSES", "NEVER_NAMES", "NEVER_PATHS", "as_pattern", "never_list")
 
 NEVER_PATHS: Final = (
     # The kernel's windows: other processes' memory, descriptors and environments, devices, settings.
@@ -63,7 +63,7 @@ NEVER_NAMES: Final = (
 )
 
 
-def _literally(path: str) -> str:
+def as_pattern(path: str) -> str:
     """Spell a path as a pattern that covers it alone."""
     return "".join(f"[{character}]" if character in "*?[{}" else character for character in path)
 
@@ -84,7 +84,7 @@ def never_list(
     ``extra_paths`` are filesystem patterns, ``extra_network`` patterns of what may not be connected to. Who may not
     connect to a name may not look it up either.
     """
-    own = [f"{_literally(normalise(folder)).removesuffix('/')}/**" for folder in state_folders]
+    own = [f"{as_pattern(normalise(folder)).removesuffix('/')}/**" for folder in state_folders]
     paths = (*NEVER_PATHS, *own, *extra_paths)
     return CapabilitySet(
         {
