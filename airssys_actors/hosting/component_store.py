@@ -27,8 +27,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-from airssys_security.limits import Ceilings
-from airssys_security.manifest.package import MAX_WASM_BYTES
+from airssys_security.limits import MAX_WASM_BYTES, Ceilings
 from airssys_security.manifest.parse import MAX_MANIFEST_BYTES
 from airssys_security.patterns.names import is_component_name
 from airssys_security.trust.origin import Identity, Origin

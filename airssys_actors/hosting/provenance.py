@@ -14,9 +14,8 @@ from pathlib import Path
 
 import msgspec
 from airssys_security.errors import ManifestInvalid, PackageInvalid
-from airssys_security.limits import Ceilings
+from airssys_security.limits import MAX_WASM_BYTES, Ceilings
 from airssys_security.manifest.beside import open_beside, read_bounded
-from airssys_security.manifest.package import MAX_WASM_BYTES
 from airssys_security.manifest.parse import MAX_MANIFEST_BYTES, parse_manifest
 from airssys_security.manifest.values import Manifest
 from airssys_security.text import visible

@@ -12,11 +12,14 @@ import msgspec
 
 from airssys_security import units
 
-__all__ = ("LIMITS", "QUOTAS", "STACK_BYTES", "Ceilings", "Isolation", "Limits", "Quantity", "Quotas")
+__all__ = ("LIMITS", "MAX_WASM_BYTES", "QUOTAS", "STACK_BYTES", "Ceilings", "Isolation", "Limits", "Quantity", "Quotas")
 
 KiB: Final = 1 << 10
 MiB: Final = 1 << 20
 GiB: Final = 1 << 30
+
+MAX_WASM_BYTES: Final = 256 * MiB
+"""A component that is longer is not read."""
 
 STACK_BYTES: Final = 512 * KiB
 """What the engine gives every guest."""

@@ -10,7 +10,7 @@ import pytest
 import tomli
 from airssys_security.errors import ManifestInvalid, PackageInvalid, PatternInvalid, Problem
 from airssys_security.limits import LIMITS, QUOTAS
-from airssys_security.manifest.package import load_package
+from airssys_security.manifest.beside import open_beside, read_bounded
 from airssys_security.manifest.parse import (
     MAX_MANIFEST_BYTES,
     Ceilings,
@@ -496,17 +496,7 @@ def test_manifest_file_that_cannot_be_taken_is_named(tmp_path: Path) -> None:
         load_manifest(tmp_path)
 
 
-def test_package_holds_the_bytes_that_were_hashed(tmp_path: Path) -> None:
-    (tmp_path / "Component.toml").write_text(LEAST.replace("weather.wasm", "build/weather.wasm"))
-    (tmp_path / "build").mkdir()
-    (tmp_path / "build" / "weather.wasm").write_bytes(b"\0asm")
-    package = load_package(tmp_path / "Component.toml")
-    assert package.wasm == b"\0asm"
-    assert package.wasm_digest == hashlib.sha256(b"\0asm").hexdigest()
-    assert package.manifest.component.name == "weather"
-
-
-def test_package_takes_nothing_through_links_or_from_what_is_no_file(tmp_path: Path) -> None:
+def test_nothing_beside_a_manifest_is_taken_through_links_or_from_what_is_no_file(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "x.wasm").write_bytes(b"\0asm")
@@ -517,7 +507,13 @@ def test_package_takes_nothing_through_links_or_from_what_is_no_file(tmp_path: P
     (inside / "sub").mkdir()
     os.mkfifo(inside / "fifo.wasm")
     (inside / "large.wasm").write_bytes(b"x" * 100)
-    for name in ("link.wasm", "folder/x.wasm", "fifo.wasm", "sub", "missing.wasm", "large.wasm/x", "large.wasm"):
-        (inside / "Component.toml").write_text(LEAST.replace("weather.wasm", name))
+    for name in ("link.wasm", "folder/x.wasm", "large.wasm/x", "../outside/x.wasm"):
         with pytest.raises(PackageInvalid, match=name.split("/")[0]):
-            load_package(inside / "Component.toml", max_wasm_bytes=99)
+            open_beside(inside, name)
+    for name in ("fifo.wasm", "sub"):
+        with pytest.raises(PackageInvalid, match="regular"):
+            read_bounded(open_beside(inside, name), 99)
+    with pytest.raises(FileNotFoundError):
+        open_beside(inside, "missing.wasm")
+    assert read_bounded(open_beside(inside, "large.wasm"), 99) is None
+    assert read_bounded(open_beside(inside, "large.wasm"), 100) == b"x" * 100
