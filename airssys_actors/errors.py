@@ -26,6 +26,7 @@ __all__ = (
     "MailboxFull",
     "ManifestRefused",
     "MessageRefused",
+    "MessageWithdrawn",
     "OperationRefused",
     "SourceRefused",
     "SpawnRefused",
@@ -239,6 +240,14 @@ class MessageRefused(AirssysError):
     def __init__(self, name: str, reason: str) -> None:
         self.name, self.reason = name, reason
         super().__init__(f"{name} does not take this message: {reason}")
+
+
+class MessageWithdrawn(AirssysError):
+    """Raised to a component that asked, when its message waited and one of the two ends may no longer have it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"a message that waited for {name} was taken back: it may no longer be sent, or received")
 
 
 class ActorDied(AirssysError):

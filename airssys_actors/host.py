@@ -65,6 +65,7 @@ from airssys_actors.interfaces import all_interfaces
 from airssys_actors.interfaces.guest import ledger_of
 from airssys_actors.interfaces.guest_log import LoguruSink
 from airssys_actors.storage.sqlite import SqliteStorage
+from airssys_actors.storage.store import StorageFailed
 
 __all__ = ("Host",)
 
@@ -136,6 +137,10 @@ class Host:
         stack.push_async_callback(in_thread, self._authority.close)
         self._storage = SqliteStorage(self._state.path / "storage.sqlite")
         stack.push_async_callback(self._storage.aclose)
+        try:
+            await self._storage.open()
+        except StorageFailed as error:  # components that store nothing run all the same
+            logger.error("the storage cannot be used: {}", error)
         cache_folder = config.cache_folder or _user_cache_folder()
         self._engine = Engine(cache_folder, compile_limits=config.compile_limits)
         stack.callback(self._close_engine, self._engine)
@@ -448,7 +453,8 @@ class Host:
         cpu = CpuAccount(manifest.limits.cpu)
         before = self._ended.get(actor_id)
         first = 1 if before is None else before.actor.incarnation + 1
-        unit = Unit(actor_id, manifest, tally, capabilities, cpu, files, first, self._retire)
+        ledger = ledger_of(manifest.quotas, manifest.limits, None if before is None else before.ledger)
+        unit = Unit(actor_id, manifest, tally, capabilities, cpu, files, ledger, self._storage, first, self._retire)
         factory = WasmGuestFactory(
             id=actor_id,
             manifest=manifest,
@@ -463,7 +469,7 @@ class Host:
             environment=dict(config.environment if environment is None else environment),
             arguments=config.arguments if arguments is None else arguments,
             cpu=cpu,
-            ledger=ledger_of(manifest.quotas, manifest.limits),
+            ledger=ledger,
             first_incarnation=first,
             publish=unit.publish,
         )

@@ -28,6 +28,7 @@ from airssys_actors.errors import (
     GuestTrap,
     HandlerError,
     MessageRefused,
+    MessageWithdrawn,
 )
 
 from .guest_protocol import GuestFactory, LiveGuest
@@ -96,6 +97,7 @@ class ComponentActor:
         "mailbox",
         "message_bytes",
         "waits_for",
+        "withdrawn",
     )
 
     def __init__(
@@ -116,6 +118,7 @@ class ComponentActor:
         self.handler_errors = 0
         self.dead_letters = 0
         self.abandoned = 0
+        self.withdrawn = 0
         # What the guest, or its making, raised last: for records that want more than the reason's one line.
         self.last_error: Exception | None = None
         # The actor whose answer this one's guest waits for: what the search for cycles follows.
@@ -176,6 +179,18 @@ class ComponentActor:
         """Make the error for someone who gets no answer."""
         why = reason or self._end_reason or ExitReason.shutdown("it is stopping")
         return ActorDied(self.id, self.incarnation, str(why))
+
+    def withdraw(self, is_void: Callable[[Message], bool]) -> int:
+        """Drop the messages that wait and of which this is true; whoever asked is told at once. Return how many.
+
+        The one that is being handled is not touched: it has its effect already.
+        """
+        removed = self.mailbox.remove(lambda envelope: is_void(envelope.message))
+        for envelope in removed:
+            if envelope.reply is not None and not envelope.reply.done():
+                envelope.reply.set_exception(MessageWithdrawn(self.id))
+        self.withdrawn += len(removed)
+        return len(removed)
 
     # -- what the supervisor does -------------------------------------------------------------------------------------
 

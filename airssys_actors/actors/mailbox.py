@@ -48,6 +48,7 @@ class Mailbox:
         "_owner",
         "_waiting_for_room",
         "_wake_up",
+        "refused",
     )
 
     def __init__(self, owner: str, capacity: int, capacity_bytes: int) -> None:
@@ -58,6 +59,8 @@ class Mailbox:
         self._capacity_bytes = capacity_bytes
         self._messages: deque[Envelope] = deque()
         self._bytes = 0
+        # How often there was no room, for those who keep count.
+        self.refused = 0
         self._control: list[tuple[Lane, int, object]] = []
         self._control_count = 0
         self._closed = False
@@ -93,6 +96,7 @@ class Mailbox:
             raise MailboxClosed
         size = envelope.size
         if not self._has_room(size):
+            self.refused += 1
             raise MailboxFull(
                 f"the mailbox of {self._owner} is full ({len(self._messages)} of {self._capacity} messages, "
                 f"{self._bytes} of {self._capacity_bytes} bytes)"

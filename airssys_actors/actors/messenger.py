@@ -15,7 +15,7 @@ from typing import Protocol
 from airssys_security.decisions import Denied, Layer
 from airssys_security.requests import Request, receive_from, send_to
 
-from airssys_actors.errors import ActorDied, AskTimeout, HandlerError, MailboxFull, MessageRefused
+from airssys_actors.errors import ActorDied, AskTimeout, HandlerError, MailboxFull, MessageRefused, MessageWithdrawn
 from airssys_actors.interfaces.guest import Answer, NotDelivered
 
 from .clock import Clock
@@ -71,7 +71,7 @@ class LocalMessenger:
             asker.waits_for = receiver.actor
         try:
             return Answer(await ask(receiver.actor, sender.id, body, self._clock, limit_s, wait_for_room=False))
-        except (ActorDied, AskTimeout, HandlerError, MailboxFull, MessageRefused) as error:
+        except (ActorDied, AskTimeout, HandlerError, MailboxFull, MessageRefused, MessageWithdrawn) as error:
             return _told(error)
         finally:
             if asker is not None:
@@ -102,7 +102,9 @@ def _comes_back(asker: ComponentActor, receiver: ComponentActor) -> bool:
     return False
 
 
-def _told(error: ActorDied | AskTimeout | HandlerError | MailboxFull | MessageRefused) -> NotDelivered:
+def _told(
+    error: ActorDied | AskTimeout | HandlerError | MailboxFull | MessageRefused | MessageWithdrawn,
+) -> NotDelivered:
     """Tell a guest what became of its message, in its interface's words and no more."""
     match error:
         case ActorDied():
@@ -115,3 +117,5 @@ def _told(error: ActorDied | AskTimeout | HandlerError | MailboxFull | MessageRe
             return NotDelivered("mailbox-full")
         case MessageRefused():
             return NotDelivered("malformed")
+        case MessageWithdrawn():
+            return NotDelivered("not-permitted")

@@ -7,14 +7,13 @@ incarnations too, where there is a mailbox and no guest.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Set
+from typing import TYPE_CHECKING, Final
 
 from airssys_security.context import SecurityContext
-from airssys_security.requests import receive_from, send_to
+from airssys_security.requests import Request, receive_from, send_to
 
-from airssys_actors.actors.message import Envelope
-from airssys_actors.errors import MessageRefused
+from airssys_actors.actors.message import Message
 
 if TYPE_CHECKING:
     from airssys_actors.hosting.unit import Unit
@@ -27,53 +26,46 @@ def apply_context(unit: Unit, context: SecurityContext, others: Iterable[Unit] =
 
     It may be the one that is in force already, after the lists above all grants changed. ``others`` are the host's
     components, in whose mailboxes messages of this one may wait. The application's own messages are not touched.
+
+    Raises ValueError for another component's context.
     """
+    if context.component_id != unit.id:
+        raise ValueError(f"{unit.id} cannot have the context of {context.component_id}")
     unit.publish(context)
     guest = None if unit.factory is None else unit.factory.live_guest
     taken_back = guest.replace_context(context) if guest is not None and not guest.closed else 0
-    for receiver in others:
-        if receiver is not unit:
-            taken_back += _drop_messages(receiver, (unit,))
-    return taken_back + _drop_messages(unit, (*others, unit))
+    others = [other for other in others if other is not unit]
+    taken_back += sum(_drop_messages(receiver, {unit.id: unit}, {unit.id}) for receiver in others)
+    return taken_back + _drop_messages(unit, {sender.id: sender for sender in (*others, unit)})
 
 
-def _drop_messages(receiver: Unit, senders: Iterable[Unit]) -> int:
-    """Drop what waits for a receiver and could not be sent now; each decision is made and recorded once a sender."""
-    known = {sender.id: sender for sender in senders}
+def _drop_messages(receiver: Unit, senders: Mapping[str, Unit], only: Set[str] | None = None) -> int:
+    """Drop what waits for a receiver, of all or only of some senders, and could not be sent now.
+
+    Each sender is decided about, and its refusal recorded, once. Of one that is gone only the receiver's end is asked:
+    it sent while it might.
+    """
     verdicts: dict[str, bool] = {}
 
-    def is_void(envelope: Envelope) -> bool:
-        name = envelope.message.sender
-        if name is None or name not in known:
+    def is_void(message: Message) -> bool:
+        name = message.sender
+        if name is None or (only is not None and name not in only):
             return False
         if name not in verdicts:
-            verdicts[name] = not (_may_send(known[name], receiver.id) and _may_receive(receiver, name))
+            sender = senders.get(name)
+            may_send = sender is None or _may(sender, send_to(receiver.id))
+            verdicts[name] = not (may_send and _may(receiver, receive_from(name)))
         return verdicts[name]
 
-    dropped = receiver.actor.mailbox.remove(is_void)
-    for envelope in dropped:
-        if envelope.reply is not None and not envelope.reply.done():
-            envelope.reply.set_exception(MessageRefused(receiver.id, "its sender may no longer send to it"))
-        else:
-            receiver.actor.dead_letters += 1
-    return len(dropped)
+    return receiver.actor.withdraw(is_void)
 
 
-def _may_send(sender: Unit, receiver_id: str) -> bool:
-    request = send_to(receiver_id)
-    context = sender.context
+def _may(unit: Unit, request: Request) -> bool:
     # Only a refusal is news: the grant was recorded when the message was sent.
+    context = unit.context
     return context is not None and (
-        sender.capabilities.check(context, request).granted or sender.authorize(request, _WAITED).granted
+        unit.capabilities.check(context, request).granted or unit.authorize(request, _WAITED).granted
     )
 
 
-def _may_receive(receiver: Unit, sender_id: str) -> bool:
-    request = receive_from(sender_id)
-    context = receiver.context
-    return context is not None and (
-        receiver.capabilities.check(context, request).granted or receiver.authorize(request, _WAITED).granted
-    )
-
-
-_WAITED = "a message that waited was dropped"
+_WAITED: Final = "messages that waited were dropped"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+from airssys_security.quotas import QuotaSnapshot
 
 __all__ = ("ActorStatistics", "HostStatistics")
 
@@ -28,8 +29,12 @@ class ActorStatistics(msgspec.Struct, frozen=True, kw_only=True):
     """Asks that nobody waited for any more when their turn came."""
     waiting: int
     """Messages in the mailbox."""
+    withdrawn: int
+    """Messages that waited when the right to send or to receive them was taken back."""
     granted: int
     denied: int
+    quotas: QuotaSnapshot
+    """What it used, reserved and was refused of each quota, before its last restart too."""
     cpu_time_s: float
     ended: str | None
     """How it ended, in plain text; None while it runs or will run again."""

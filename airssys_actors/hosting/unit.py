@@ -15,6 +15,7 @@ from airssys_security.context import SecurityContext
 from airssys_security.decisions import Denied, Granted
 from airssys_security.errors import AuditUnavailable
 from airssys_security.manifest.values import Manifest
+from airssys_security.quotas import QuotaLedger, QuotaSnapshot
 from airssys_security.requests import Request
 from airssys_supervisors import ChildState, ExitKind
 from loguru import logger
@@ -27,6 +28,7 @@ from airssys_actors.actors.supervisor import Supervisor
 from airssys_actors.engine.cpu import CpuAccount
 from airssys_actors.errors import CallTimeout, GuestError, GuestTimeExceeded, GuestTrap
 from airssys_actors.files.space import FileSpace
+from airssys_actors.storage.store import Storage
 
 from .admission import Admission
 from .statistics import ActorStatistics
@@ -46,6 +48,8 @@ class Unit:
     capabilities: CapabilityService
     cpu: CpuAccount
     files: FileSpace
+    ledger: QuotaLedger
+    storage: Storage
     first_incarnation: int
     """Above 1 if a component that ended had this id before."""
     retired: Callable[[Unit], object]
@@ -142,11 +146,20 @@ class Unit:
             dead_letters=actor.dead_letters,
             abandoned=actor.abandoned,
             waiting=len(actor.mailbox),
+            withdrawn=actor.withdrawn,
             granted=self.tally.granted,
             denied=self.tally.denied,
+            quotas=self._quotas(),
             cpu_time_s=self.cpu.used_ns / 1e9,
             ended=ended,
         )
+
+    def _quotas(self) -> QuotaSnapshot:
+        stored, mailbox = self.storage.last_usage(self.id), self.actor.mailbox
+        self.ledger.observe("storage_bytes", stored.bytes)
+        self.ledger.observe("storage_keys", stored.keys)
+        self.ledger.observe("mailbox", len(mailbox), mailbox.refused)
+        return self.ledger.snapshot()
 
 
 def _kind_of(error: Exception | None) -> str:

@@ -165,6 +165,7 @@ class WasmGuestFactory:
             self.environment,
             self.arguments,
         )
+        self.live_guest = guest  # before its code runs: a change of authority reaches its start functions too
         try:
             async with asyncio.timeout(limits.call_timeout_s):
                 instance = await self.component.instantiate(guest, self._instance_limits(), self.cpu)
@@ -177,7 +178,6 @@ class WasmGuestFactory:
         except BaseException:
             guest.close()
             raise
-        self.live_guest = guest
         return WasmGuest(guest, instance)
 
     def _instance_limits(self) -> InstanceLimits:

@@ -89,11 +89,22 @@ class Closable(Protocol):
     def close(self) -> object: ...
 
 
-def ledger_of(quotas: Quotas, limits: Limits, clock: Callable[[], float] = time.monotonic) -> QuotaLedger:
-    """Open the ledger of a component. It is made once, and serves all of its incarnations."""
+def ledger_of(
+    quotas: Quotas,
+    limits: Limits,
+    before: QuotaLedger | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> QuotaLedger:
+    """Open the ledger of a component, or go on with the one it had when it ran ``before``, under these limits.
+
+    It serves all incarnations: neither a crash nor a stop and a start is a way to more.
+    """
     # At least one line of the largest size fits into a log, unless nothing may be written at all.
     log = max(quotas.log_bytes_per_s, 2 * LINE_MAX_BYTES) if quotas.log_bytes_per_s else 0
-    return QuotaLedger(quotas, limits, clock, {"log_bytes": log})
+    if before is None:
+        return QuotaLedger(quotas, limits, clock, {"log_bytes": log})
+    before.change(quotas, limits, {"log_bytes": log})
+    return before
 
 
 @runtime_checkable

@@ -50,7 +50,7 @@ class SqliteStorage:
     """
 
     def __init__(self, path: Path) -> None:
-        """Name the file; it is opened, and made, by the first use."""
+        """Name the file; it is opened, and made, by ``open`` or by the first use."""
         self._path = path
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="airssys-storage")
         self._connection: sqlite3.Connection | None = None
@@ -58,6 +58,10 @@ class SqliteStorage:
         # Every owner's account as it was last written: set on the thread alone, one whole value at a time.
         self._usage: dict[str, Usage] = {}
         self._changed: set[str] = set()
+
+    async def open(self) -> None:
+        """Open the file now, so that ``last_usage`` knows what earlier runs stored. Raises StorageFailed."""
+        await self._run(lambda connection: None)
 
     async def get(self, namespace: str, key: str) -> bytes | None:
         def work(connection: sqlite3.Connection) -> bytes | None:

@@ -16,7 +16,7 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -178,7 +178,7 @@ class QuotaLedger:
     A limit may be lowered below what is used: nothing is taken away then, and nothing more is given until it fell.
     """
 
-    __slots__ = ("_buckets", "_bursts", "_clock", "_forgotten", "_lines", "_lock", "_stocks")
+    __slots__ = ("_buckets", "_clock", "_forgotten", "_lines", "_lock", "_stocks")
 
     def __init__(
         self,
@@ -192,7 +192,7 @@ class QuotaLedger:
         Raises ValueError for a limit or a burst that is negative or no number.
         """
         self._clock = clock
-        self._bursts: Final = dict(bursts or {})
+        bursts = bursts or {}
         self._lock = threading.RLock()
         self._forgotten: deque[tuple[QuotaName, float]] = deque()
         self._stocks: dict[QuotaName, _Stock] = {
@@ -200,7 +200,7 @@ class QuotaLedger:
         }
         now = clock()
         self._buckets: dict[QuotaName, _Bucket] = {
-            name: _Bucket(_limit(name, rate), self._burst(name, rate), now) for name, rate in _rates(quotas).items()
+            name: _Bucket(_limit(name, rate), _burst(name, rate, bursts), now) for name, rate in _rates(quotas).items()
         }
         self._lines: dict[QuotaName, _Stock | _Bucket] = {**self._stocks, **self._buckets}
 
@@ -243,13 +243,14 @@ class QuotaLedger:
         with self._lock:
             self._lines[name].refused += 1
 
-    def change(self, quotas: Quotas, limits: Limits) -> None:
+    def change(self, quotas: Quotas, limits: Limits, bursts: Mapping[QuotaName, float] | None = None) -> None:
         """Put other limits in force. What is used and what was refused stays; a burst that grew is not filled by it.
 
         Raises ValueError as the maker does; nothing is changed then.
         """
+        bursts = bursts or {}
         stocks = {name: int(_limit(name, limit)) for name, limit in _stocks(quotas, limits).items()}
-        rates = {name: (_limit(name, rate), self._burst(name, rate)) for name, rate in _rates(quotas).items()}
+        rates = {name: (_limit(name, rate), _burst(name, rate, bursts)) for name, rate in _rates(quotas).items()}
         with self._lock:
             now = self._clock()
             for name, limit in stocks.items():
@@ -265,10 +266,6 @@ class QuotaLedger:
             self._collect()
             now = self._clock()
             return QuotaSnapshot(**{name: line.usage(now) for name, line in self._lines.items()})
-
-    def _burst(self, name: QuotaName, per_second: float) -> float:
-        """A rate of nothing has no burst, unless one is given; of a slow one, the first is not waited for."""
-        return _limit(name, self._bursts.get(name, max(1.0, per_second) if per_second else 0.0))
 
     def _reserve(self, name: QuotaName, amount: float) -> bool:
         stock = self._stocks.get(name)
@@ -307,6 +304,11 @@ def _limit(name: str, limit: float) -> float:
     if not 0 <= limit < math.inf:
         raise ValueError(f"{limit} is no limit of {name}")
     return limit
+
+
+def _burst(name: QuotaName, per_second: float, given: Mapping[QuotaName, float]) -> float:
+    """A rate of nothing has no burst, unless one is given; of a slow one, the first is not waited for."""
+    return _limit(name, given.get(name, max(1.0, per_second) if per_second else 0.0))
 
 
 def _stocks(quotas: Quotas, limits: Limits) -> dict[QuotaName, int]:

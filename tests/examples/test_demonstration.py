@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from airssys_security.limits import Limits, Quotas
+from airssys_security.quotas import QuotaLedger
 
 from airssys_actors import ActorStatistics
 from examples.demonstration.evidence import Check, Evidence
@@ -38,8 +40,10 @@ def statistics(name: str, restarts: int = 0) -> ActorStatistics:
         dead_letters=0,
         abandoned=0,
         waiting=0,
+        withdrawn=0,
         granted=0,
         denied=0,
+        quotas=QuotaLedger(Quotas(), Limits(), lambda: 0.0).snapshot(),
         cpu_time_s=0.0,
         ended="shutdown",
     )
