@@ -115,6 +115,11 @@ def test_approving_grants_what_was_asked_for(desk: Desk) -> None:
     assert (approval.policy_revision, approval.reason) == ("r1", "looks right")
 
 
+def test_what_is_approved_already_is_not_asked_for_again(desk: Desk) -> None:
+    approval = desk.approved(candidate(), uses=1)
+    assert desk.book.request(candidate()) == approval
+
+
 def test_the_new_approval_ends_the_old_one(desk: Desk) -> None:
     old = desk.approved(candidate())
     new = desk.approved(candidate(wasm="c"))
