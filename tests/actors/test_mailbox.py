@@ -169,3 +169,57 @@ async def test_closing_tells_everyone_who_waits_for_room() -> None:
     with pytest.raises(MailboxClosed):
         mailbox.put_nowait(letter("y"))
     assert texts(mailbox) == ["0"]
+
+
+def test_removing_takes_out_what_is_named_and_keeps_the_order_of_the_rest() -> None:
+    mailbox = Mailbox("a", 10, 100)
+    for text in "abcabc":
+        mailbox.put_nowait(letter(text, 10))
+    assert [envelope.message.body for envelope in mailbox.remove(lambda each: each.message.body == "b")] == ["b", "b"]
+    assert mailbox.waiting_bytes == 40
+    assert mailbox.remove(lambda each: False) == []
+    assert texts(mailbox) == ["a", "c", "a", "c"]
+
+
+def test_removing_takes_one_of_two_that_look_the_same() -> None:
+    mailbox = Mailbox("a", 10, 100)
+    twins = [letter("x"), letter("x")]
+    for twin in twins:
+        mailbox.put_nowait(twin)
+    assert mailbox.remove(lambda each: each is twins[1]) == [twins[1]]
+    assert mailbox.take() is twins[0]
+
+
+async def test_room_that_was_made_by_removing_is_offered_in_turn() -> None:
+    mailbox = Mailbox("a", 2, 100)
+    for text in "01":
+        mailbox.put_nowait(letter(text))
+    senders = [asyncio.ensure_future(mailbox.put(letter(text))) for text in "234"]
+    await settle()
+    mailbox.remove(lambda each: True)
+    await settle()
+    assert [sender.done() for sender in senders] == [True, True, False]
+    assert texts(mailbox) == ["2", "3"]
+    await senders[2]
+
+
+def test_a_question_about_a_message_that_fails_removes_nothing() -> None:
+    mailbox = Mailbox("a", 2, 100)
+    for text in "01":
+        mailbox.put_nowait(letter(text))
+
+    def fail(each: Envelope) -> bool:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        mailbox.remove(fail)
+    assert (mailbox.waiting_bytes, texts(mailbox)) == (2, ["0", "1"])
+
+
+def test_what_found_no_room_is_counted() -> None:
+    mailbox = Mailbox("a", 1, 100)
+    mailbox.put_nowait(letter("x"))
+    for _ in range(3):
+        with pytest.raises(MailboxFull):
+            mailbox.put_nowait(letter("y"))
+    assert mailbox.refused == 3

@@ -308,3 +308,46 @@ async def test_id_of_an_actor_that_lives_cannot_be_taken() -> None:
         town.registry.add(known)
         town.registry.remove(known)
         assert town.registry.find("a") is None
+
+
+async def test_who_asked_is_told_at_once_that_its_message_was_taken_back() -> None:
+    gate = asyncio.Event()
+
+    async def hold(message: Message) -> Payload | None:
+        await gate.wait()
+        return message.body
+
+    async with open_house() as house:
+        town = Town(house)
+        gateway, accounts = await town.settle_in("gateway"), await town.settle_in("accounts")
+        await town.settle_in("billing", hold)
+        billing = house.actors["billing"]
+        handled = asyncio.ensure_future(town.messenger.ask(gateway, "billing", "first", None))
+        await settle()
+        waits = asyncio.ensure_future(town.messenger.ask(gateway, "billing", "second", None))
+        other = asyncio.ensure_future(town.messenger.ask(accounts, "billing", "third", None))
+        await settle()
+        assert town.messenger.send(gateway, "billing", "fourth") is None
+        assert billing.withdraw(lambda message: message.sender == "gateway") == 2
+        assert await waits == NotDelivered("not-permitted")
+        assert not other.done()
+        gate.set()
+        assert await handled == Answer("first")  # it has its effect already
+        assert await other == Answer("third")
+        assert (billing.withdrawn, billing.dead_letters, billing.handled) == (2, 0, 2)
+
+
+async def test_a_message_is_taken_back_between_two_incarnations_too() -> None:
+    def trap(message: Message) -> Payload | None:
+        raise GuestTrap("unreachable")
+
+    async with open_house() as house:
+        town = Town(house)
+        gateway = await town.settle_in("gateway")
+        await town.settle_in("billing", trap)
+        assert town.messenger.send(gateway, "billing", "crash") is None
+        await settle()
+        waits = asyncio.ensure_future(town.messenger.ask(gateway, "billing", "later", None))
+        await settle()
+        assert house.actors["billing"].withdraw(lambda message: message.sender is not None) == 1
+        assert await waits == NotDelivered("not-permitted")
