@@ -144,7 +144,7 @@ SOURCES = st.builds(
 )
 
 
-@settings(max_examples=EXAMPLES)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(st.lists(SOURCES, max_size=5))
 def test_what_is_added_is_read_back_and_what_is_removed_is_gone(sources: list[TrustSource]) -> None:
     text = TEXT

@@ -11,11 +11,7 @@ import pytest
 from airssys_security.errors import Problem, TrustFileInvalid
 from airssys_security.limits import Limits, Quotas
 from airssys_security.trust.trust_file import MAX_SOURCES, TrustPolicy, load_trust_file, parse_trust_file
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from signing import KEY, STRANGER
-
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "200"))
 
 WHOLE = f"""schema = 1
 
@@ -315,43 +311,3 @@ def test_a_file_of_another_user_is_not_believed(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(os, "stat", lambda _path: os.stat_result((0o100644, 1, 1, 1, owner + 1, 0, 0, 0, 0, 0)))
     with pytest.raises(TrustFileInvalid, match="another user could have written it"):
         load_trust_file(path)
-
-
-LINES = st.sampled_from(
-    [
-        *WHOLE.splitlines(),
-        "[[source]]",
-        "[source.max.network]",
-        'connect = ["*"]',
-        "source = []",
-        'folder = "/{a,b}/**"',
-        'git = "https://h/**"',
-        "[source.max.custom]",
-        "[source.max.custom.x]",
-        'x = ["*"]',
-        'name = "a"',
-        'level = "dev"',
-        "[source]",
-        "limits = 1",
-    ]
-)
-TEXTS = st.one_of(
-    st.text(max_size=300),
-    st.lists(LINES, max_size=25).map("\n".join),
-    st.tuples(st.integers(0, len(WHOLE)), st.text(max_size=8), st.integers(0, 8)).map(
-        lambda cut: WHOLE[: cut[0]] + cut[1] + WHOLE[cut[0] + cut[2] :]
-    ),
-)
-
-
-@settings(max_examples=EXAMPLES)
-@given(TEXTS)
-def test_any_text_is_a_trust_file_or_refused_as_none(text: str) -> None:
-    try:
-        policy = parse_trust_file(text)
-    except TrustFileInvalid as error:
-        problems = error.problems
-    else:
-        problems = ()
-        assert policy == parse_trust_file(text)
-    assert all(str(problem).isprintable() for problem in problems)
