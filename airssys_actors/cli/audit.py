@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
+from airssys_security.text import visible
 
 from airssys_actors.cli.options import HostOption, JsonOption, StateOption, locate
 from airssys_actors.cli.output import fail, print_table
@@ -21,7 +24,10 @@ if TYPE_CHECKING:
 __all__ = ("query", "register", "tail", "verify")
 
 _Log = Annotated[str | None, typer.Option("--log", help="The log's file, in place of the host's.", metavar="FILE")]
-_COLUMNS = ("TIME", "COMPONENT", "OPERATION", "DECISION", "LAYER", "RESOURCE", "REASON")
+_PAGE: Final = 500
+"""Rows of a table: a log may be longer than memory."""
+_PAUSE_S: Final = 0.2
+_COLUMNS: Final = ("TIME", "COMPONENT", "OPERATION", "DECISION", "LAYER", "RESOURCE", "REASON")
 
 
 def _log_file(log: str | None, host: str | None, state: str | None) -> Path:
@@ -53,11 +59,11 @@ def verify(
     except OSError as error:
         fail(f"{error.filename or path}: it cannot be read ({os.strerror(error.errno or 0)})")
     for finding in report.findings:
-        print(finding)
+        print(visible(str(finding)))  # names of files that the heads' file tells
     for note in report.notes:
-        print(f"note: {note}")
+        print(visible(f"note: {note}"))
     verdict = "is what was written" if report.is_good else "is NOT what was written"
-    print(f"{path}: {report.lines} records, {report.seals} seals; it {verdict}")
+    print(f"{visible(str(path))}: {report.lines} records, {report.seals} seals; it {verdict}")
     if not report.is_good:
         raise typer.Exit(1)
 
@@ -93,16 +99,31 @@ def _keys(path: Path, *, needed: bool) -> dict[str, SealKey] | None:
 
 def tail(
     count: Annotated[int, typer.Option("-n", min=1, max=1_000_000, help="How many records.")] = 20,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until it is interrupted.")] = False,
     log: _Log = None,
     as_json: JsonOption = False,
     host: HostOption = None,
     state: StateOption = None,
 ) -> None:
-    """Print the last records, the newest last."""
+    """Print the last records, the newest last; with --follow also those that come."""
     from airssys_security.audit.query import tail as last
 
     path = _log_file(log, host, state)
-    _print(path, lambda: last(path, count), as_json)
+    if follow:
+        _print(path, lambda: _followed(path, count), as_json, page=1)
+    else:
+        _print(path, lambda: last(path, count), as_json)
+
+
+def _followed(path: Path, count: int) -> Iterator[Found]:
+    from airssys_security.audit.query import Follower
+    from airssys_security.audit.query import tail as last
+
+    follower = Follower(path)
+    yield from last(path, count)
+    while True:
+        yield from follower.read()
+        time.sleep(_PAUSE_S)
 
 
 def query(
@@ -112,13 +133,14 @@ def query(
     layer: Annotated[str, typer.Option(help="Decided by this layer.")] = "",
     since: Annotated[str, typer.Option(help="Not before this time: 2026-01-31T12:00:00Z.")] = "",
     until: Annotated[str, typer.Option(help="Not after this time.")] = "",
+    newest_first: Annotated[bool, typer.Option("--newest-first", help="From the end of the log.")] = False,
     log: _Log = None,
     as_json: JsonOption = False,
     host: HostOption = None,
     state: StateOption = None,
 ) -> None:
     """Print the records for which all of this holds, the oldest first."""
-    from airssys_security.audit.query import Query, records
+    from airssys_security.audit.query import Query, newest, records
 
     if decision not in ("", "granted", "denied"):
         fail(f"--decision {decision}: write granted or denied")
@@ -131,7 +153,7 @@ def query(
         until_ms=_time("--until", until),
     )
     path = _log_file(log, host, state)
-    _print(path, lambda: records(path, wanted), as_json)
+    _print(path, lambda: newest(path, wanted) if newest_first else records(path, wanted), as_json)
 
 
 def _time(option: str, text: str) -> int | None:
@@ -146,19 +168,23 @@ def _time(option: str, text: str) -> int | None:
     return round(moment.timestamp() * 1000)
 
 
-def _print(path: Path, read: Callable[[], Iterable[Found]], as_json: bool) -> None:
+def _print(path: Path, read: Callable[[], Iterable[Found]], as_json: bool, page: int = _PAGE) -> None:
     if not path.exists():
         fail(f"{path}: there is no such log")
     try:
-        found = read()
-        if as_json:
-            for record in found:
-                sys.stdout.buffer.write(record.line + b"\n")
-            sys.stdout.buffer.flush()
-        else:
-            print_table(_COLUMNS, map(_row, found))
+        found = iter(read())
+        while some := list(islice(found, page)):
+            if as_json:
+                sys.stdout.buffer.writelines(record.line + b"\n" for record in some)
+                sys.stdout.buffer.flush()
+            elif page == 1:
+                print("  ".join(visible(cell) for cell in _row(some[0])), flush=True)
+            else:
+                print_table(_COLUMNS, map(_row, some))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # who read has seen enough
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
     except OSError as error:
         fail(f"{path}: it cannot be read ({os.strerror(error.errno or 0)})")
 

@@ -67,13 +67,10 @@ class Written:
         return [entry for entry in entries if not self._holds(entry)]
 
     def _holds(self, entry: Entry) -> bool:
-        if entry.position in self._single:
-            return True
-        if entry.kind != CHECK:
-            return False
-        if entry.position in self._folded:
-            self._until[entry.reference] = self._folded[entry.position]
-        return entry.position <= self._until.get(entry.reference, -1)
+        kind, position, _, reference, _ = entry
+        if position in self._folded:
+            self._until[reference] = self._folded[position]
+        return position in self._single or (kind == CHECK and position <= self._until.get(reference, -1))
 
 
 class Planner:
@@ -87,11 +84,11 @@ class Planner:
 
     def plan(self, entries: list[Entry], may_write: Callable[[str, int], bool]) -> Batch:
         """Make the lines; ``may_write`` says whether so many checks of a component are within its rate."""
-        others = [entry for entry in entries if entry.kind != CHECK]
-        for entry in others:
-            if entry.kind == DEFINITION:
-                self._know(entry.position, entry.payload)
-        uses = Counter([entry[3] for entry in entries if entry[0] == CHECK])
+        others = [entry for entry in entries if entry[0] != CHECK]
+        for kind, position, _, _, payload in others:
+            if kind == DEFINITION:
+                self._know(position, payload)
+        uses = Counter([reference for kind, _, _, reference, _ in entries if kind == CHECK])
         costs: dict[str, Cost] = {}
         checks: Counter[str] = Counter()
         known = {reference: self._definition(reference) for reference in uses}

@@ -93,8 +93,9 @@ class Chain:
             head = spell(digest(chunk).digest())
             add(chunk)
         self.sequence, self.head = sequence, head
+        chunks[0] = chunks[0][64 + len(JOINT) :]  # the hash before it is in the file already
         chunks.append(head + JOINT)
-        return b"".join(chunks)[64 + len(JOINT) :]  # the hash before the first is in the file already
+        return b"".join(chunks)
 
     def open_line(self, time_ns: int, body: bytes) -> bytes:
         """Make the next line up to where its seal belongs, without adding it."""

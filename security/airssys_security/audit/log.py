@@ -36,7 +36,7 @@ _LINGER_S: Final = 0.01
 """How long the writer gathers before it writes: under load a hundred writes a second instead of one a record."""
 _LINGER_FOLDING_S: Final = 0.04
 """The same while there is something to fold: the longer, the less is written."""
-_PATIENCE_S: Final = 0.02
+_PATIENCE_S: Final = 0.1
 _UNSYNCED_LINES: Final = 100
 _UNSYNCED_S: Final = 0.03
 """With the lingering before the write this keeps the disk less than 50 ms behind."""
@@ -223,7 +223,7 @@ class AuditLog:
         known = self._known.get(id(decision))
         if known is not None and known.decision is decision and known.context is context:
             known.account = account
-            if self._spool.head + slots_for(len(record.evidence) * 6) - known.position < self._spool.limit:
+            if self._spool.head + slots_for(len(record.evidence) * 24) - known.position < self._spool.limit:
                 return known.position
         end = self._put(account, account.limit, DEFINITION, record.time_ns, 0, payload)
         if end < 0:
@@ -356,7 +356,8 @@ class AuditLog:
     def _recover(self) -> bool:
         """Write what the last process left in the spool, less what it had written already."""
         if self._spool.read == self._recovered:
-            return True
+            # Half a line is named at once: until then it looks like one that somebody else wrote.
+            return not self._journal.was_torn or self._journal.extend([], self._attempt)
         written = Written(*self._journal.written_entries(self._spool.read))
         while self._spool.read < self._recovered:
             entries, end = self._spool.entries(_MOST_ENTRIES, self._recovered)

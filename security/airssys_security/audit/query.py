@@ -1,23 +1,32 @@
-"""Looks records up in a log: line by line, however long it is, and past lines that a crash left half written."""
+"""Looks records up in a log: line by line, however long it is, and past lines that a crash left half written.
+
+What is read is not verified here, and may be anybody's: as JSON it is given in ASCII, whatever bytes the file has.
+"""
 
 from __future__ import annotations
 
-from collections import deque
+import json
+import os
 from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Final
 
 import msgspec
 
-from airssys_security.audit.files import files_of
+from airssys_security.audit.files import files_of, lines_backwards
 
-__all__ = ("Found", "Query", "read_record", "records", "tail")
+__all__ = ("Follower", "Found", "Query", "newest", "read_record", "records", "tail")
+
+_LONGEST_LINE: Final = 4 << 20
 
 
 class Found(msgspec.Struct, frozen=True):
-    """One record: the line as it stands in the file, and what of it is looked at."""
+    """One record: all of it as JSON, and what of it is looked at."""
 
     line: bytes
+    """The record as a line of visible ASCII."""
     time_ms: int
     component: str
     operation: str
@@ -65,6 +74,12 @@ def _within(document: dict[str, Any], *names: str) -> object:
     return value
 
 
+def _visible(line: bytes, document: object) -> bytes:
+    if line.isascii() and line.decode().isprintable():
+        return line
+    return json.dumps(document, separators=(",", ":")).replace("\x7f", "\\u007f").encode()
+
+
 def read_record(line: bytes) -> Found | None:
     """Read one line; None if it is no record."""
     try:
@@ -79,7 +94,7 @@ def read_record(line: bytes) -> Found | None:
     component = _within(document, "unmapped", "component_id") or _within(document, "unmapped", "component")
     count = document.get("count", 1)
     return Found(
-        line,
+        _visible(line, document),
         document["time"],
         _text(component),
         _text(operation),
@@ -96,12 +111,60 @@ def records(log: Path, query: Query | None = None) -> Iterator[Found]:
     wanted = query or Query()
     for path in files_of(log):
         with path.open("rb") as file:
-            for line in file:
+            while line := file.readline(_LONGEST_LINE):
                 found = read_record(line.removesuffix(b"\n"))
+                if found is not None and wanted.takes(found):
+                    yield found
+
+
+def newest(log: Path, query: Query | None = None) -> Iterator[Found]:
+    """Yield the same, newest first: whoever wants few of them reads little."""
+    wanted = query or Query()
+    for path in reversed(files_of(log)):
+        with path.open("rb") as file:
+            for _, line in lines_backwards(file.fileno()):
+                found = read_record(line)
                 if found is not None and wanted.takes(found):
                     yield found
 
 
 def tail(log: Path, count: int) -> list[Found]:
     """Return the last records, oldest first."""
-    return list(deque(records(log), maxlen=count))
+    return list(islice(newest(log), count))[::-1]
+
+
+class Follower:
+    """Reads what is added to a log from now on, also when the file is full and the next is begun."""
+
+    def __init__(self, log: Path) -> None:
+        """Begin at the end of the file. Raises OSError if it cannot be read."""
+        self._log, self._rest = log, b""
+        self._stack = ExitStack()
+        self._file: BinaryIO = self._stack.enter_context(log.open("rb"))
+        self._file.seek(0, os.SEEK_END)
+
+    def read(self) -> list[Found]:
+        """Return the records that were added since, and wait for none."""
+        found = self._read_file()
+        if self._is_replaced():
+            found += self._read_file()  # what was added before it got its own name
+            self._stack.close()
+            self._file, self._rest = self._stack.enter_context(self._log.open("rb")), b""
+            found += self._read_file()
+        return found
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stack.close()
+
+    def _is_replaced(self) -> bool:
+        try:
+            now = os.stat(self._log)
+        except FileNotFoundError:
+            return False  # the next file is about to be made
+        before = os.fstat(self._file.fileno())
+        return (now.st_dev, now.st_ino) != (before.st_dev, before.st_ino)
+
+    def _read_file(self) -> list[Found]:
+        *lines, self._rest = (self._rest + self._file.read()).split(b"\n")
+        return [found for line in lines if (found := read_record(line)) is not None]

@@ -27,7 +27,7 @@ __all__ = ("Head", "SealKey", "mac_of", "open_key", "parse_seal", "read_first_ke
 _MAC: Final = b',"mac":"'
 _SEALED: Final = len(_MAC) + 64 + 1
 _END: Final = re.compile(rb',"mac":"([0-9a-f]{64})"')
-_KEY: Final = re.compile(rb'"unmapped":\{"key":"([0-9a-f]{16})","epoch":(\d{1,9})')
+_KEY: Final = re.compile(rb'"unmapped":\{"key":"([0-9a-f]{16})","epoch":(\d{1,9})(?:,"every":(\d{1,9}))?')
 _KEY_FILE: Final = re.compile(r"airssys audit key ([0-9a-f]{16}) (\d{1,9}) ([0-9a-f]{64})\n")
 _FIRST_KEYS: Final = re.compile(r"([0-9a-f]{16}) ([0-9a-f]{64})")
 
@@ -65,6 +65,8 @@ class Seal(msgspec.Struct, frozen=True):
 
     key: str
     epoch: int
+    every: int
+    """After how many lines the next seal comes; said at the beginning of a file, 0 elsewhere."""
     mac: str
     sealed: bytes
 
@@ -84,7 +86,7 @@ def parse_seal(covered: bytes) -> Seal | None:
     end, key = _END.fullmatch(covered, max(0, len(covered) - _SEALED)), _KEY.search(covered)
     if end is None or key is None:
         return None
-    return Seal(key[1].decode(), int(key[2]), end[1].decode(), covered[:-_SEALED])
+    return Seal(key[1].decode(), int(key[2]), int(key[3] or 0), end[1].decode(), covered[:-_SEALED])
 
 
 def _write(path: Path, text: str) -> None:

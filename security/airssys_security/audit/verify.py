@@ -16,7 +16,8 @@ import msgspec
 
 from airssys_security.audit.chain import GENESIS, Link, parse_link
 from airssys_security.audit.files import files_of
-from airssys_security.audit.seals import Head, SealKey, mac_of, parse_seal
+from airssys_security.audit.journal import MOST_LINES
+from airssys_security.audit.seals import Head, Seal, SealKey, mac_of, parse_seal
 
 __all__ = ("Finding", "Report", "verify_log")
 
@@ -24,6 +25,8 @@ _MOST_FINDINGS: Final = 100
 _MOST_EPOCHS: Final = 1_000_000
 """Starts and rotations of one host: each takes a hash to get past."""
 _LONGEST_LINE: Final = 4 << 20
+_MOST_TORN: Final = 1 << 20
+_NO_LINE: Final = "it is no line of this log, and none that a crash left"
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -54,40 +57,61 @@ class Report(msgspec.Struct, frozen=True):
         return not self.findings
 
 
+class _Torn:
+    """What stands between two lines of the chain, or behind the last, and is none."""
+
+    def __init__(self, file: str, line: int) -> None:
+        self.file, self.line, self.is_ended = file, line, True
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    def add(self, text: bytes, is_ended: bool) -> None:
+        """Take one more line of it; no more is kept than a crash can leave."""
+        if self._size <= _MOST_TORN:
+            self._pieces.append(text)
+            self._size += len(text) + 1
+        self.is_ended = is_ended
+
+    @property
+    def text(self) -> bytes:
+        """All of it, as the next start saw it."""
+        return b"\n".join(self._pieces)
+
+
 class _Walk:
     """One pass over all files of a log, oldest first."""
 
-    def __init__(self, keys: dict[str, SealKey], heads: list[Head]) -> None:
-        self.keys, self.reached = keys, dict(keys)
+    def __init__(self, keys: dict[str, SealKey] | None, heads: list[Head]) -> None:
+        self.keys, self.reached = keys, dict(keys or {})
         self.expected: dict[tuple[str, int], Head] = {(head.chain, head.sequence): head for head in heads}
-        self.heads_of = {head.chain for head in heads}
         self.findings: list[Finding] = []
         self.notes: list[str] = []
         self.chains: dict[str, int] = {}
-        self.lines = self.seals = 0
+        self.lines = self.seals = self.unsealed = self.every = 0
         self.previous: Link | None = None
-        self.torn: tuple[str, int, bytes] | None = None
-        self.is_ended = False
+        self.torn: _Torn | None = None
         self.file = ""
+        self.is_beginning = True
 
-    def wrong(self, line: int, sequence: int, what: str) -> None:
+    def wrong(self, line: int, sequence: int, what: str, file: str = "") -> None:
         if len(self.findings) < _MOST_FINDINGS:
-            self.findings.append(Finding(self.file, line, sequence, what))
+            self.findings.append(Finding(file or self.file, line, sequence, what))
 
     def read(self, path: Path) -> None:
-        self.file = path.name
+        self.file, self.is_beginning = path.name, True
         for number, (text, is_whole) in enumerate(_lines(path), 1):
             link = parse_link(text) if is_whole else None
             if link is not None:
-                self.link(number, text, link)
-            else:
-                if self.torn is not None:
-                    self.torn_was_none()
-                self.torn, self.is_ended = (self.file, number, text), is_whole
+                self.explain_torn(text)
+                self.link(number, link)
+                continue
+            if self.torn is None or self.torn.file != self.file:
+                self.refuse_torn()
+                self.torn = _Torn(self.file, number)
+            self.torn.add(text, is_whole)
 
-    def link(self, number: int, text: bytes, link: Link) -> None:
+    def link(self, number: int, link: Link) -> None:
         self.lines += 1
-        self.explain_torn(number, text)
         previous = self.previous
         if previous is None or link.chain != previous.chain:
             self.begin(number, link)
@@ -102,7 +126,7 @@ class _Walk:
         head = self.expected.pop((link.chain, link.sequence), None)
         if head is not None and head.hash.encode() != link.hash:
             self.wrong(number, link.sequence, "it is not the line of which a head was kept: the log was written anew")
-        self.previous = link
+        self.previous, self.is_beginning = link, False
 
     def begin(self, number: int, link: Link) -> None:
         if link.chain in self.chains:
@@ -117,15 +141,23 @@ class _Walk:
     def seal(self, number: int, link: Link) -> None:
         seal = parse_seal(link.covered)
         if seal is None:
+            self.unsealed += 1
+            if self.is_beginning:
+                self.wrong(number, link.sequence, "a file begins with a seal: what stood before this is missing")
+            elif self.unsealed == self.every + MOST_LINES:
+                self.wrong(number, link.sequence, "no host writes so many lines without a seal: they were written anew")
             return
         self.seals += 1
-        first = self.keys.get(seal.key)
-        if first is None:
+        self.unsealed, self.every = 0, seal.every or self.every
+        if self.keys is not None:
+            self.try_seal(number, link, seal, self.keys)
+
+    def try_seal(self, number: int, link: Link, seal: Seal, keys: dict[str, SealKey]) -> None:
+        first = keys.get(seal.key)
+        if first is None or seal.epoch > _MOST_EPOCHS:
+            self.wrong(number, link.sequence, "its seal was made with a key that is none of the keys of this host")
             return
-        if seal.epoch > _MOST_EPOCHS:
-            self.wrong(number, link.sequence, "its seal names a key that no host ever reached")
-            return
-        key = self.reached.get(seal.key, first)
+        key = self.reached[seal.key]
         key = first if key.epoch > seal.epoch else key
         while key.epoch < seal.epoch:
             key = key.next()
@@ -134,46 +166,38 @@ class _Walk:
         if mac_of(key, before, seal.sealed) != seal.mac:
             self.wrong(number, link.sequence, "its seal was not made by this host: the log was written anew")
 
-    def explain_torn(self, number: int, text: bytes) -> None:
-        """Take half a line for what a crash left, if the line behind it says so."""
-        if self.torn is None:
+    def explain_torn(self, text: bytes) -> None:
+        """Take what is no line for what a crash left, if the line behind it says so."""
+        torn = self.torn
+        if torn is None:
             return
-        file, line, torn = self.torn
-        self.torn = None
         facts = _facts(text)
-        if facts.get("torn_bytes") == len(torn) and facts.get("torn_hash") == sha256(torn).hexdigest():
-            self.notes.append(f"{file}:{line}: a crash left half a line; the next start found it and said so")
-        else:
-            self.file, known = file, self.file
-            self.wrong(line, 0, "it is no line of this log, and none that a crash left")
-            self.file = known
+        said = facts.get("torn_bytes") == len(torn.text) and facts.get("torn_hash") == sha256(torn.text).hexdigest()
+        if said and torn.file == self.file:
+            self.notes.append(f"{torn.file}:{torn.line}: a crash left half a line; the next start found it and said so")
+            self.torn = None
+        self.refuse_torn()
 
-    def torn_was_none(self) -> None:
-        assert self.torn is not None
-        file, line, _ = self.torn
-        self.torn = None
-        self.file, known = file, self.file
-        self.wrong(line, 0, "it is no line of this log, and none that a crash left")
-        self.file = known
+    def refuse_torn(self) -> None:
+        torn, self.torn = self.torn, None
+        if torn is not None:
+            self.wrong(torn.line, 0, _NO_LINE, torn.file)
 
     def end(self) -> None:
         for (chain, sequence), head in self.expected.items():
-            reached = self.chains.get(chain)
-            self.file = head.file
+            reached, file = self.chains.get(chain), head.file
             if reached is None:
-                self.wrong(0, sequence, "a head was kept of this record, and its chain is gone: the log was replaced")
+                what = "a head was kept of this record, and its chain is gone: the log was replaced"
             elif sequence > reached:
-                self.wrong(
-                    0, sequence, f"a head was kept of this record, but the log ends at {reached}: its tail was cut"
-                )
+                what = f"a head was kept of this record, but the log ends at {reached}: its tail was cut"
             else:
-                self.wrong(0, sequence, "a head was kept of this record, and it is missing")
-        if self.torn is not None:
-            file, line, _ = self.torn
-            if not self.is_ended:  # a write that was not finished; whoever adds a line of their own ends it
-                self.notes.append(f"{file}:{line}: the last line is half written: a crash left it")
-            else:
-                self.torn_was_none()
+                what = "a head was kept of this record, and it is missing"
+            self.wrong(0, sequence, what, file)
+        torn = self.torn
+        if torn is not None and not torn.is_ended:  # an unfinished write; whoever adds a line of their own ends it
+            self.notes.append(f"{torn.file}:{torn.line}: the last line is half written: a crash left it")
+            self.torn = None
+        self.refuse_torn()
 
 
 def _facts(text: bytes) -> dict[str, object]:
@@ -198,7 +222,7 @@ def verify_log(log: Path, *, heads: list[Head] | None = None, keys: dict[str, Se
     ``heads`` are those of the second place, ``keys`` the first keys by their fingerprint. Raises OSError if a file
     cannot be read.
     """
-    walk = _Walk(keys or {}, heads or [])
+    walk = _Walk(keys, heads or [])
     files = files_of(log)
     if not files:
         raise FileNotFoundError(2, "there is no such log", str(log))
