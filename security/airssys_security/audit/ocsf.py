@@ -132,7 +132,7 @@ def _check(context: SecurityContext, decision: Decision) -> dict[str, object]:
         "class_uid": CHECK_CLASS,
         "category_uid": CHECK_CLASS // 1000,
         "activity_id": activity,
-        **({"activity_name": request.action} if activity == _OTHER else {}),
+        **({"activity_name": request.action or "other"} if activity == _OTHER else {}),
         "type_uid": CHECK_CLASS * 100 + activity,
         "severity_id": severity,
         "status_id": one_or_two,
