@@ -409,7 +409,7 @@ def test_components_that_come_and_go_are_not_remembered(tmp_path: Path) -> None:
         assert log.flush(30)
         assert service.authorize(context(), read_file("/data/x")).granted
         assert log.flush(30)
-        assert not log._accounts
+        assert not log._intake.accounts
 
 
 def test_a_disk_too_full_to_end_a_torn_line_refuses_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,15 +17,14 @@ from time import monotonic
 from types import TracebackType
 from typing import Final, Literal
 
-from airssys_security.audit.batch import Cost, Planner, Written, pack_named
+from airssys_security.audit.batch import Planner, Written
 from airssys_security.audit.files import system_reason
+from airssys_security.audit.intake import Intake
 from airssys_security.audit.journal import Journal, Places
 from airssys_security.audit.ocsf import Bodies
 from airssys_security.audit.records import CheckRecord, EventRecord, Record
-from airssys_security.audit.spool import CHECK, DEFINITION, EVENT, EVIDENCE, Spool, slots_for
-from airssys_security.audit.throttle import Account, Rates
-from airssys_security.context import SecurityContext
-from airssys_security.decisions import Decision
+from airssys_security.audit.spool import Spool
+from airssys_security.audit.throttle import Rates
 from airssys_security.errors import AuditUnavailable
 
 __all__ = ("AuditLog",)
@@ -42,24 +41,12 @@ _UNSYNCED_S: Final = 0.03
 """With the lingering before the write this keeps the disk less than 50 ms behind."""
 _UNSEALED_S: Final = 5.0
 _LOSSES_S: Final = 0.25
-_SHARE: Final = 4
-"""No component may fill more than one part in this many of the spool: the others are still heard."""
-_MAX_KNOWN: Final = 1024
 _DURABLE_EVENTS: Final = ("approval-", "source-")
 
 
 def _free_bytes(descriptor: int) -> int:
     status = os.fstatvfs(descriptor)
     return status.f_bavail * status.f_frsize
-
-
-class _Known:
-    """A decision whose definition stands in the spool. Holding it keeps its id from being given away."""
-
-    __slots__ = ("account", "context", "decision", "position")
-
-    def __init__(self, context: SecurityContext, decision: Decision, account: Account, position: int) -> None:
-        self.context, self.decision, self.account, self.position = context, decision, account, position
 
 
 class _Waiter:
@@ -115,21 +102,18 @@ class AuditLog:
             self._journal.close()
             raise
         self._planner = Planner(self._spool, self._bodies)
-        self._share = max(64, self._spool.limit // _SHARE)
         self._durable = durability == "durable"
-        self._rates, self._low_space, self._free, self._clock = rates or Rates(), low_space_bytes, free, clock
-        self._lock = threading.Lock()
-        self._accounts: dict[str, Account] = {}
-        self._known: dict[int, _Known] = {}
+        self._low_space, self._free, self._clock = low_space_bytes, free, clock
+        self._intake = Intake(self._spool, self._bodies, rates or Rates(), clock)
+        self._take_known = self._intake.take_known
+        self._gate = threading.Lock()
         self._waiters: deque[_Waiter] = deque()
         self._wake, self._hurry, self._progress = threading.Event(), threading.Event(), threading.Event()
         self._idle, self._stalled, self._closing, self._closed = True, False, False, False
-        self._refusals, self._losses_said, self._rotating = False, 0.0, False
+        self._losses_said, self._rotating = 0.0, False
         self._unsynced_since = self._unsealed_since = 0.0
         self._failure = self._low = ""
-        self._until = 0
         self._recovered = self._spool.head
-        self._open_or_shut()
         self._thread = threading.Thread(target=self._run, name="airssys-audit", daemon=True)
         self._thread.start()
 
@@ -145,21 +129,10 @@ class AuditLog:
 
         Waits for a writer that falls behind, and for the disk if the record is of an approval or the log is durable.
         """
-        if type(record) is CheckRecord and not record.evidence:
-            decision = record.decision
-            known = self._known.get(id(decision))
-            if known is not None and known.decision is decision and known.context is record.context:
-                spool, account = self._spool, known.account
-                with self._lock:
-                    head = spool.head
-                    taken = head < self._until and account.pending < account.limit
-                    if taken := taken and head - known.position < spool.limit:
-                        spool.put_check(record.time_ns, known.position)
-                        account.pending += 1
-                if taken:
-                    if self._idle:  # set before the writer looks for the last time: no entry is overlooked
-                        self._wake.set()
-                    return True if not self._durable else self._confirm(head + 1)
+        if type(record) is CheckRecord and (end := self._take_known(record)) >= 0:
+            if self._idle:  # set before the writer looks for the last time: no entry is overlooked
+                self._wake.set()
+            return True if not self._durable else self._confirm(end)
         durable = self._durable or (type(record) is EventRecord and record.event.startswith(_DURABLE_EVENTS))
         return self._append(record, durable)
 
@@ -168,87 +141,19 @@ class AuditLog:
         return self._append(record, True)
 
     def _append(self, record: Record, durable: bool) -> bool:
-        name = "" if record.context is None else record.context.component_id
-        kind, payload = self._say(record)
-        end = self._take(record, name, kind, payload)
-        if end < 0 and slots_for(len(payload)) + 1 < self._share:  # what can never fit is not waited for
+        intake = self._intake
+        payload = intake.say(record)
+        end = intake.take(record, payload)
+        if end < 0 and intake.can_ever_take(payload):  # what can never fit is not waited for
             self._await_progress()
-            end = self._take(record, name, kind, payload)
+            end = intake.take(record, payload)
         if end < 0:
-            with self._lock:
-                self._account(name).refused += 1
-                wake, self._refusals = not self._refusals, True
-            if wake:
+            if intake.refuse(record):
                 self._wake.set()
             return False
         if self._idle:
             self._wake.set()
         return self._confirm(end) if durable else True
-
-    def _say(self, record: Record) -> tuple[int, bytes]:
-        """Say a record as the kind and the payload of an entry; of a check, that of its definition."""
-        name = "" if record.context is None else record.context.component_id
-        kind = EVENT if type(record) is EventRecord else DEFINITION
-        try:
-            if isinstance(record, EventRecord):
-                return kind, pack_named(name, self._bodies.event(record))
-            return kind, pack_named(name, self._bodies.check(record.context, record.decision))
-        except Exception as error:  # a record that cannot be said must not pass unseen either
-            return kind, pack_named(name, self._bodies.unwritable(record.context, error))
-
-    def _take(self, record: Record, name: str, kind: int, payload: bytes) -> int:
-        """Put a record into the spool, and return the position behind it; -1 if there is no room for it."""
-        with self._lock:
-            if self._closing or self._failure:
-                return -1
-            account = self._account(name)
-            if kind == EVENT:  # events are few and the host's: they are charged, and not refused for a debt
-                return self._put(account, self._share, kind, record.time_ns, 0, payload)
-            assert isinstance(record, CheckRecord)
-            if self._low and record.decision.granted:
-                return -1
-            if account.limit == 0:
-                account.settle(self._clock())
-            position = self._define(record, account, payload)
-            if position < 0:
-                return -1
-            if record.evidence:
-                evidence = self._bodies.evidence(record.evidence)
-                return self._put(account, account.limit, EVIDENCE, record.time_ns, position, evidence)
-            return self._put(account, account.limit, CHECK, record.time_ns, position, b"")
-
-    def _define(self, record: CheckRecord, account: Account, payload: bytes) -> int:
-        """Return where the definition of a check stands, which is put in if it is new or old."""
-        decision, context = record.decision, record.context
-        known = self._known.get(id(decision))
-        if known is not None and known.decision is decision and known.context is context:
-            known.account = account
-            if self._spool.head + slots_for(len(record.evidence) * 24) - known.position < self._spool.limit:
-                return known.position
-        end = self._put(account, account.limit, DEFINITION, record.time_ns, 0, payload)
-        if end < 0:
-            return -1
-        position = end - slots_for(len(payload))
-        if len(self._known) >= _MAX_KNOWN:
-            self._known.clear()
-        self._known[id(decision)] = _Known(context, decision, account, position)
-        return position
-
-    def _put(self, account: Account, limit: int, kind: int, time_ns: int, reference: int, payload: bytes) -> int:
-        slots = slots_for(len(payload))
-        if account.pending + slots > limit:
-            return -1
-        position = self._spool.put(kind, time_ns, reference, payload)
-        if position < 0:
-            return -1
-        account.pending += slots
-        return position + slots
-
-    def _account(self, name: str) -> Account:
-        account = self._accounts.get(name)
-        if account is None:
-            account = self._accounts[name] = Account(self._rates, self._share, self._clock())
-        return account
 
     def _confirm(self, position: int) -> bool:
         """Wait until the disk has what stands before a position, together with all others who wait."""
@@ -296,8 +201,8 @@ class AuditLog:
         """
         if self._closed:
             return
-        with self._lock:
-            self._closing, self._until = True, 0
+        self._closing = True
+        self._open_or_shut()
         self._hurry.set()
         self._wake.set()
         self._thread.join(timeout_s)
@@ -327,14 +232,12 @@ class AuditLog:
             self._fail(f"the writer failed: {error!r}")
 
     def _fail(self, reason: str) -> None:
-        with self._lock:
-            self._failure, self._until = reason, 0
+        self._failure = reason
+        self._open_or_shut()
 
     def _open_or_shut(self) -> None:
-        """Let the short way take checks up to where there is room, or none."""
-        with self._lock:
-            shut = self._closing or self._failure or self._low
-            self._until = 0 if shut else self._spool.read + self._spool.limit
+        with self._gate:  # or who looked before could open what another has shut meanwhile
+            self._intake.shut(all_of_it=self._closing or bool(self._failure), grants=bool(self._low))
 
     def _attempt(self, work: Callable[[], None]) -> bool:
         """Do a work until the disk lets it be done; False if the host closes while it still fails."""
@@ -365,7 +268,7 @@ class AuditLog:
             if not self._journal.extend(batch.items, self._attempt):
                 return False
             self._spool.release(end)
-            self._open_or_shut()
+            self._intake.make_room({})
         return True
 
     def _serve(self) -> None:
@@ -394,7 +297,7 @@ class AuditLog:
     def _most_idle_s(self) -> float | None:
         if self._journal.unsynced:
             return _UNSYNCED_S
-        if self._refusals:
+        if self._intake.has_refused:
             return _LOSSES_S
         if self._low:
             return _RETRY_S
@@ -408,11 +311,11 @@ class AuditLog:
             entries, end = self._spool.entries(_MOST_ENTRIES, self._spool.head)
             if end == self._spool.read:
                 break
-            batch = self._planner.plan(entries, self._may_write)
+            batch = self._planner.plan(entries, self._intake.may_write)
             if not self._journal.extend(batch.items, self._attempt):
                 return folded
             self._spool.release(end)
-            self._make_room(batch.costs)
+            self._intake.make_room(batch.costs)
             self._stalled = False
             self._progress.set()
             folded = folded or batch.folded
@@ -426,7 +329,9 @@ class AuditLog:
         """Do what is due after a batch: say losses, sync, seal, rotate, and answer who waits."""
         journal, now = self._journal, self._clock()
         waiters = [waiter for waiter in list(self._waiters) if waiter.position <= self._spool.read]
-        if self._refusals and (waiters or now - self._losses_said >= _LOSSES_S):  # a loss is part of what is waited for
+        if self._intake.has_refused and (
+            waiters or now - self._losses_said >= _LOSSES_S
+        ):  # a loss is part of what is waited for
             self._losses_said = now
             if not self._say_losses():
                 return False
@@ -459,32 +364,9 @@ class AuditLog:
             self._low = f"less than {self._low_space} bytes are free" if low else ""
             self._open_or_shut()
 
-    def _may_write(self, name: str, count: int) -> bool:
-        with self._lock:
-            return name == "" or self._account(name).may_write(count, self._clock())
-
-    def _make_room(self, costs: dict[str, Cost]) -> None:
-        now = self._clock()
-        with self._lock:
-            for name, cost in costs.items():
-                account = self._account(name)
-                account.pending -= cost.slots
-                if name:
-                    account.charge(cost.lines, cost.size)
-            for name in [name for name, account in self._accounts.items() if account.forgettable(now)]:
-                self._accounts.pop(name).retire()  # components come and go: their names are not kept
-            if self._until:
-                self._until = self._spool.read + self._spool.limit
-
     def _say_losses(self) -> bool:
-        with self._lock:
-            self._refusals = False
-            refused = {name: account.refused for name, account in self._accounts.items() if account.refused}
-            for name in refused:
-                self._accounts[name].refused = 0
-        for name, count in refused.items():
+        for name, count in self._intake.losses().items():
             body = self._bodies.own("lost", what="records were refused", component=name, count=count)
             if not self._journal.say(body, self._attempt):
                 return False
-        self._make_room({})
         return True
