@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from operator import itemgetter
 from struct import Struct
 from typing import Final
 
@@ -88,41 +89,62 @@ class Planner:
         for kind, position, _, _, payload in others:
             if kind == DEFINITION:
                 self._know(position, payload)
-        uses = Counter([reference for kind, _, _, reference, _ in entries if kind == CHECK])
-        costs: dict[str, Cost] = {}
-        checks: Counter[str] = Counter()
+        checks = [entry for entry in entries if entry[0] == CHECK] if others else entries
+        uses = Counter([entry[3] for entry in checks])
         known = {reference: self._definition(reference) for reference in uses}
-        for reference, count in uses.items():
-            checks[known[reference][0]] += count
-        folding = {name for name, count in checks.items() if not may_write(name, count)}
+        folding = self._folding(uses, known, may_write)
+        costs: dict[str, Cost] = {}
         for reference, count in uses.items():
             name, body = known[reference]
             cost = costs.setdefault(name, Cost())
+            lines = 1 if name in folding else count
             cost.slots += count
-            cost.lines += 1 if name in folding else count
-            cost.size += (len(body) + _AROUND) * (1 if name in folding else count)
-        if not others and not folding:
-            items = [(time_ns, known[reference][1], position) for _, position, time_ns, reference, _ in entries]
-            return Batch(items, costs, False)
-        return Batch(self._each(entries, known, folding, costs), costs, bool(folding))
+            cost.lines += lines
+            cost.size += (len(body) + _AROUND) * lines
+        if folding:
+            items = self._fold(checks, uses, known, folding)
+        else:
+            items = [(time_ns, known[reference][1], position) for _, position, time_ns, reference, _ in checks]
+        if others:
+            items += self._single(others, costs)
+        if others or folding:
+            items.sort(key=itemgetter(2))
+        return Batch(items, costs, bool(folding))
 
-    def _each(
-        self, entries: list[Entry], known: dict[int, tuple[str, bytes]], folding: set[str], costs: dict[str, Cost]
+    def _folding(
+        self, uses: Counter[int], known: dict[int, tuple[str, bytes]], may_write: Callable[[str, int], bool]
+    ) -> set[str]:
+        """Say whose checks are more than their rate lets them have a line each."""
+        checks: Counter[str] = Counter()
+        for reference, count in uses.items():
+            checks[known[reference][0]] += count
+        return {name for name, count in checks.items() if not may_write(name, count)}
+
+    def _fold(
+        self, checks: list[Entry], uses: Counter[int], known: dict[int, tuple[str, bytes]], folding: set[str]
     ) -> list[Item]:
+        """Make one line of all checks alike of these components, and one of each other."""
+        folded = {reference for reference in uses if known[reference][0] in folding}
+        items = [
+            (time_ns, known[reference][1], position)
+            for _, position, time_ns, reference, _ in checks
+            if reference not in folded
+        ]
+        last = {entry[3]: entry for entry in checks}
+        first = {entry[3]: entry for entry in reversed(checks)}
+        for reference in folded:
+            _, position, start, _, _ = first[reference]
+            _, end_position, end, _, _ = last[reference]
+            body, count = known[reference][1], uses[reference]
+            if count > 1:
+                body = self._bodies.folded(body, count, start, end, end_position)
+            items.append((start, body, position))
+        return items
+
+    def _single(self, others: list[Entry], costs: dict[str, Cost]) -> list[Item]:
+        """Make the lines of what is no plain check."""
         items: list[Item] = []
-        folds: dict[int, list[int]] = {}  # of a definition: the place of its line, count, start, end, last entry
-        for kind, position, time_ns, reference, payload in entries:
-            if kind == CHECK:
-                name, body = known[reference]
-                if name in folding:
-                    fold = folds.get(reference)
-                    if fold is not None:
-                        fold[1] += 1
-                        fold[3], fold[4] = time_ns, position
-                        continue
-                    folds[reference] = [len(items), 1, time_ns, time_ns, position]
-                items.append((time_ns, body, position))
-                continue
+        for kind, position, time_ns, reference, payload in others:
             if kind == EVENT:
                 name, body = unpack_named(payload)
             elif kind == DEFINITION:
@@ -136,10 +158,6 @@ class Planner:
                 cost.lines += 1
                 cost.size += len(body) + _AROUND
                 items.append((time_ns, body, position))
-        for place, count, start, end, last in folds.values():
-            if count > 1:
-                time_ns, body, position = items[place]
-                items[place] = (time_ns, self._bodies.folded(body, count, start, end, last), position)
         return items
 
     def _know(self, position: int, payload: bytes) -> tuple[str, bytes]:
