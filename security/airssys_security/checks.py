@@ -19,7 +19,7 @@ from airssys_security.forms import request_fault
 from airssys_security.patterns.address_ranges import parse_address, special_range, text_of
 from airssys_security.patterns.filesystem import path_fault, split
 from airssys_security.patterns.hosts import is_local_name
-from airssys_security.patterns.network import read_target
+from airssys_security.patterns.network import ANY_PORT, read_target
 from airssys_security.patterns.network_sets import RAW, Use, left_of
 from airssys_security.policy import Policy as Policy
 from airssys_security.requests import ACTIONS, Request
@@ -231,7 +231,7 @@ def _not_covered(context: SecurityContext, request: Request) -> Decision:
 
 
 _JUDGES: Final = {"filesystem": _judge_path, "network": _judge_network}
-_ANYTHING: Final = [Use(RAW, 1, 65535, "")]
+_ANYTHING: Final = [Use(RAW, *ANY_PORT, "")]
 _THIS_MACHINE: Final = "the name means this machine, and names may not lead there here"
 _REASONS: Final = {"never": "nobody gets this", "deny": "the operator denies it"}
 

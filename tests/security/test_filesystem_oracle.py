@@ -10,46 +10,7 @@ from airssys_security.patterns.filesystem import FilesystemPatterns
 from airssys_security.patterns.segments import compile_segment
 from hypothesis import given
 from hypothesis import strategies as st
-
-# The oracle. A class is "[...]"; its first member may be "]"; "!" or "^" in front turns it round.
-
-
-def class_covers(members: str, character: str) -> bool:
-    turned = members[0] in "!^"
-    members = members[1:] if turned else members
-    hit = False
-    while members:
-        if members[1:2] == "-" and len(members) > 2:
-            hit = hit or members[0] <= character <= members[2]
-            members = members[3:]
-        else:
-            hit = hit or members[0] == character
-            members = members[1:]
-    return hit != turned
-
-
-def segment_covers(pattern: str, name: str) -> bool:
-    if not pattern:
-        return not name
-    if pattern[0] == "*":
-        return segment_covers(pattern[1:], name) or (bool(name) and segment_covers(pattern, name[1:]))
-    if not name:
-        return False
-    if pattern[0] == "?":
-        return segment_covers(pattern[1:], name[1:])
-    if pattern[0] == "[":
-        end = pattern.index("]", 3 if pattern[1] in "!^" else 2)
-        return class_covers(pattern[1:end], name[0]) and segment_covers(pattern[end + 1 :], name[1:])
-    return pattern[0] == name[0] and segment_covers(pattern[1:], name[1:])
-
-
-def path_covers(pattern: list[str], names: list[str]) -> bool:
-    if not pattern:
-        return not names
-    if pattern[0] == "**":
-        return any(path_covers(pattern[1:], names[skipped:]) for skipped in range(len(names) + 1))
-    return bool(names) and segment_covers(pattern[0], names[0]) and path_covers(pattern[1:], names[1:])
-
+from plain_matchers import class_covers, path_covers
 
 PIECES = st.sampled_from(
     ["a", "b", ".", "-", "*", "?", "[ab]", "[!a]", "[^b]", "[a-c]", "[]]", "[!].]", "[-a]", "[*?]"]

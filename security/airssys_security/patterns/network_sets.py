@@ -23,6 +23,7 @@ from airssys_security.patterns.address_ranges import (
     special_range,
 )
 from airssys_security.patterns.network import (
+    ANY_PORT,
     DEFAULT_PORTS,
     NetworkPattern,
     NetworkTarget,
@@ -206,10 +207,8 @@ class ConnectPatterns(NetworkPatterns):
 
     def find_denying_address(self, address: Address) -> str | None:
         """Return a pattern that takes all that could be done with an address, or None."""
-        for host in self._touching("", address):
-            if not left_of([Use(RAW, 1, 65535, "")], host.uses.given):
-                return host.uses.given[0].text
-        return None
+        taken = [use for host in self._touching("", address) for use in host.uses.given]
+        return taken[0].text if taken and not left_of([Use(RAW, *ANY_PORT, "")], taken) else None
 
     def _granting(self, name: str, address: Address | None) -> Iterator[_Host]:
         if address is None:
@@ -276,7 +275,7 @@ class ListenPatterns(NetworkPatterns):
     def _find_port(host: _Host, port: int) -> str | None:
         if port:
             return host.uses.find(RAW, port)
-        return next((use.text for use in host.uses.given if (use.low, use.high) == (1, 65535)), None)
+        return next((use.text for use in host.uses.given if (use.low, use.high) == ANY_PORT), None)
 
 
 def is_everywhere(address: Address) -> bool:
