@@ -302,7 +302,7 @@ def test_a_request_in_another_spelling_is_refused_and_never_mended(action: str, 
     )
     service = CapabilityService(MemorySink())
     for trust in ("approved", "dev"):
-        context = SecurityContext("w", everything, trust=trust)  # type: ignore[arg-type]
+        context = SecurityContext("w", everything, trust=trust)
         assert service.check(context, Request("network", action, resource)).layer == "request"
 
 
@@ -392,7 +392,7 @@ class Counting(dict):  # type: ignore[type-arg]
 
     asked = 0
 
-    def get(self, *args: object) -> object:  # type: ignore[override]
+    def get(self, *args: object) -> object:
         Counting.asked += 1
         return super().get(*args)
 

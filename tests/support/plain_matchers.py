@@ -141,7 +141,7 @@ _DEFAULTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 
 def _within(inner: ipaddress.IPv4Network | ipaddress.IPv6Network, outer: object) -> bool:
-    return inner.version == outer.version and inner.subnet_of(outer)  # type: ignore[attr-defined,arg-type,no-any-return]
+    return inner.version == outer.version and inner.subnet_of(outer)  # type: ignore[attr-defined,arg-type]
 
 
 @dataclass(frozen=True)
