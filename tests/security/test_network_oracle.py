@@ -190,6 +190,8 @@ def test_pattern_denies_what_it_touches(pattern: str, denied: list[str], left: l
     [
         ("127.0.0.1:8080", ["127.0.0.1:8080"], ["127.0.0.1:8081", "127.0.0.2:8080", "0.0.0.0:8080", "127.0.0.1:0"]),
         ("127.0.0.0/8:*", ["127.9.9.9:1", "127.0.0.1:0"], ["128.0.0.1:80", "0.0.0.0:80"]),
+        ("127.0.0.1:1-100", ["127.0.0.1:1", "127.0.0.1:100"], ["127.0.0.1:0", "127.0.0.1:101"]),
+        ("127.0.0.1:2-65535", ["127.0.0.1:2"], ["127.0.0.1:0", "127.0.0.1:1"]),
         ("0.0.0.0/0:80", ["10.0.0.1:80", "127.0.0.1:80"], ["0.0.0.0:80", "[::1]:80"]),
         ("0.0.0.0:80", ["0.0.0.0:80"], ["127.0.0.1:80", "[::]:80"]),
         ("[::/0]:80", ["[::1]:80", "[fe80::1]:80"], ["[::]:80", "[::ffff:0:0]:80"]),
@@ -318,6 +320,8 @@ def test_a_request_in_another_spelling_is_refused_and_never_mended(action: str, 
         ("[::10.0.0.1]:80", "canonical"),
         ("[64:ff9b::10.0.0.01]:80", "not an address"),
         ("1.2.3.4/32/32:80", "not an address"),
+        (f"{'a' * 600}:80", "too long"),
+        ("https://", "no host"),
         ("\u0661.1.1.1:80", ""),
     ],
 )
@@ -364,6 +368,7 @@ def touches(uses: list[Use], scheme: str, port: int) -> bool:
 @given(st.lists(USES, max_size=4), st.lists(USES, max_size=4))
 def test_ports_are_cut_and_joined_as_sets_of_numbers_are(one: list[Use], other: list[Use]) -> None:
     left, both, missing = left_of(one, other), meeting(one, other), ungranted(one, other)
+    assert all(use.low <= use.high for use in (*left, *both, *missing))
     for scheme, port in POINTS:
         assert allows(left, scheme, port) == (allows(one, scheme, port) and not touches(other, scheme, port))
         assert allows(both, scheme, port) == (allows(one, scheme, port) and allows(other, scheme, port))

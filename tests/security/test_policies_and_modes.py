@@ -151,6 +151,11 @@ def test_no_other_trust_is_the_dev_mode(trust: object) -> None:
     assert not decision.granted
 
 
+def test_the_dev_mode_is_known_by_its_text_wherever_that_was_read() -> None:
+    context = SecurityContext("w", REQUIRED, trust="".join(["d", "e", "v"]))  # type: ignore[arg-type]
+    assert decide(context, read_file("/other/x")).layer == "dev-mode"
+
+
 def test_the_mask_holds_in_the_dev_mode_too() -> None:
     masked = SecurityContext("w", REQUIRED, OPTIONAL, trust="dev", mask=Mask(True, frozenset({"storage"})))
     assert decide(masked, read_file("/extra/x")).layer == "mask"

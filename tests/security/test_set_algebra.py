@@ -48,7 +48,7 @@ def pattern_sets(kind: str) -> st.SearchStrategy[list[str]]:
         case "filesystem":
             texts: st.SearchStrategy[str] = PATTERNS.map(written)
         case "messaging.send":
-            texts = st.sampled_from(["a", "b", "ab", "a*", "ab*", "*", "b*", "abc"])
+            texts = st.sampled_from(["a", "b", "ab", "a*", "ab*", "*", "b*", "abc", "ac", "ac*", "acd"])
         case "messaging.publish":
             heads = st.lists(st.sampled_from(["a", "b", "*"]), max_size=2)
             texts = st.builds(lambda head, tail: ".".join([*head, tail]), heads, st.sampled_from(["a", "b", "*", "**"]))
@@ -93,7 +93,7 @@ def pattern_sets(kind: str) -> st.SearchStrategy[list[str]]:
 
 RESOURCES = {
     "filesystem": [written(path) for path in PATHS[:200]],
-    "messaging.send": ["a", "b", "ab", "abc", "abcd", "c", "bb"],
+    "messaging.send": ["a", "b", "ab", "abc", "abcd", "c", "bb", "ac", "acd", "acde"],
     "messaging.publish": [".".join(t) for size in (1, 2, 3, 4) for t in product("abc", repeat=size)],
     "storage": [":".join(t) for size in (1, 2, 3) for t in product("abw", repeat=size)],
     "network": [
@@ -276,6 +276,18 @@ def test_where_no_pattern_can_say_what_is_shared_both_conditions_are_kept() -> N
     narrower = both.intersection(CapabilitySet({key: ["/x/a.txt", "/x/b.txt"]}))
     assert grants(narrower, *key, "/x/a.txt")
     assert not grants(narrower, *key, "/x/b.txt")
+
+
+def test_sets_too_large_to_be_compared_pair_by_pair_are_cut_by_keeping_both_conditions() -> None:
+    key = ("filesystem", "read")
+    one = CapabilitySet({key: [f"/a{number}/*.x" for number in range(20)]})
+    other = CapabilitySet({key: [f"/b{number}/*.y" for number in range(21)]})
+    fewer = CapabilitySet({key: [f"/b{number}/*.y" for number in range(20)]})
+    assert conditions(one.intersection(fewer)) == 0
+    assert conditions(one.intersection(other)) == 2
+    assert not grants(one.intersection(other), *key, "/a1/x.x")
+    names = [CapabilitySet({("messaging", "send"): [f"{letter}{n}" for n in range(101)]}) for letter in "ab"]
+    assert len(names[0].intersection(names[1]).conditions("messaging", "send")) == 2
 
 
 def test_a_deny_list_of_conditions_denies_what_each_touches() -> None:
