@@ -10,7 +10,7 @@ from airssys_security.patterns.filesystem import FilesystemPatterns
 from airssys_security.patterns.segments import compile_segment
 from hypothesis import given
 from hypothesis import strategies as st
-from plain_matchers import class_covers, path_covers
+from plain_matchers import class_covers, path_covers, segment_covers
 
 PIECES = st.sampled_from(
     ["a", "b", ".", "-", "*", "?", "[ab]", "[!a]", "[^b]", "[a-c]", "[]]", "[!].]", "[-a]", "[*?]"]
@@ -92,3 +92,33 @@ def test_a_range_that_runs_backwards_is_refused_whatever_stands_beside_it(segmen
 )
 def test_what_a_pattern_must_not_cover(pattern: str, path: str) -> None:
     assert FilesystemPatterns([pattern]).find(path) is None
+
+
+SMALL = ["a", "b", "*", "?", "[ab]", "[!a]"]
+SHORT_NAMES = ["".join(name) for size in (1, 2, 3, 4) for name in product("abx", repeat=size)]
+
+
+def test_every_short_segment_means_what_it_says_on_every_short_name() -> None:
+    for size in (1, 2, 3):
+        for pieces in product(SMALL, repeat=size):
+            segment = "".join(pieces)
+            if "**" in segment:
+                continue
+            trie = FilesystemPatterns([f"/{segment}"])
+            wrong = [
+                name for name in SHORT_NAMES if (trie.find(f"/{name}") is not None) != segment_covers(segment, name)
+            ]
+            assert not wrong, segment
+
+
+WILD = ["*", "?", "a*", "b*", "*a", "*b", "a*b", "[ab]", "[!a]*", "??", "*x*", "a"]
+
+
+def test_wildcards_side_by_side_in_one_folder_lead_each_to_its_own() -> None:
+    for group in product(WILD, repeat=3):
+        patterns = [f"/{segment}/{number}" for number, segment in enumerate(group)]
+        trie = FilesystemPatterns(patterns)
+        for name in ("a", "b", "ab", "ba", "xa", "axb", "bxx"):
+            for number, segment in enumerate(group):
+                found = trie.find(f"/{name}/{number}")
+                assert (found == patterns[number]) == segment_covers(segment, name), (group, name)

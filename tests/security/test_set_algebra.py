@@ -329,6 +329,8 @@ def test_too_many_conditions_are_refused_and_not_forgotten() -> None:
         ("network", ["a.com:1-100"], ["https://a.com:50-200"], ["https://a.com:50-100"]),
         ("network", ["*.a.com:80"], ["*.b.a.com:*"], ["*.b.a.com:80"]),
         ("network", ["*.a.com:80"], ["a.com:80"], []),
+        ("network", ["a.com:80"], ["b.a.com:80"], []),
+        ("network", ["*.b.a.com:80"], ["*.a.com:*", "a.com:*"], ["*.b.a.com:80"]),
         ("network", ["http://a.com"], ["https://a.com:80"], []),
         ("network", ["[2606:4700::/32]:1-9"], ["[2606::/16]:5-20"], ["[2606:4700::/32]:5-9"]),
         ("network", ["[::1]:1-9"], ["[::1]:9-20"], ["[::1]:9"]),
