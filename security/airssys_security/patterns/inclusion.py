@@ -111,7 +111,7 @@ def _read(program: Sequence[_Instruction], places: Iterable[int], code: int) -> 
 
 def _codes(program: Sequence[_Instruction], places: Iterable[int], edges: set[int]) -> list[int]:
     """Return one character for each set of characters that these places and those with ``edges`` tell apart."""
-    edges = edges | {_DOT, _SLASH_CODE}
+    edges = edges | {_SLASH_CODE}
     for at in places:
         for low, high in program[at][1]:
             edges |= {low, high}
