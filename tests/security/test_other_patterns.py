@@ -64,6 +64,19 @@ def test_patterns_that_share_no_topic_do_not_overlap() -> None:
     assert denied.find_overlapping("**") is not None
 
 
+@pytest.mark.parametrize("asked", ["a..b", "", "a.**.b", "a.b*", "a.\0", "a.b c"])
+def test_what_is_no_topic_pattern_is_neither_covered_nor_touched(asked: str) -> None:
+    everything = NamespacePatterns(["**"], TOPICS)
+    assert everything.find_covering(asked) is None
+    assert everything.find_overlapping(asked) is None
+
+
+def test_the_longest_pattern_is_taken_and_one_byte_more_is_not() -> None:
+    assert NamespacePatterns(["a" * 4096], STORAGE).patterns
+    with pytest.raises(PatternInvalid, match="longer"):
+        NamespacePatterns(["a" * 4095 + "\u00e9"], STORAGE)
+
+
 @pytest.mark.parametrize(
     ("pattern", "covered", "not_covered"),
     [
