@@ -10,7 +10,7 @@ import asyncio
 import os
 import random
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from time import time_ns
@@ -219,6 +219,7 @@ class Host:
             self._record_durably,
             units=lambda: list(self._units.values()),
             stop=lambda unit: self._tasks.start_soon(unit.supervisor.shut_down),
+            in_background=lambda work: self._tasks.start_soon(self._pool.run, work),
         )
 
     def _record_durably(self, event: str, facts: Mapping[str, Fact]) -> None:
@@ -361,6 +362,13 @@ class Host:
         """Put another deny list in force, at once: handles that it takes away are closed."""
         self._require_open()
         self._authority.deny(denied)
+
+    def on_decision(self, listener: Callable[[str], object]) -> None:
+        """Have a function called with a component's id when an operator decided something about it.
+
+        It is called on the host's event loop; what it raises is the operator's answer.
+        """
+        self._authority.listeners.append(listener)
 
     def authority_changed(self, component_id: str) -> None:
         """Look again at what a component was let in with, after its approval was changed through ``approvals``."""

@@ -62,11 +62,19 @@ async def _serve(config: HostConfig, settings: HostFile) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ended.set)
-    async with Host(config) as host:
+    entries = {entry.id: entry for entry in settings.components}
+    async with Host(config) as host, asyncio.TaskGroup() as starting:
+
+        def decided(component_id: str) -> None:
+            """Start what was approved while it waited."""
+            if component_id in entries and host.find(component_id) is None and not ended.is_set():
+                starting.create_task(_start(host, entries[component_id]))
+
         for entry in settings.components:
             if ended.is_set():
                 break
             await _start(host, entry)
+        host.on_decision(decided)
         print(f"the host runs in {config.state_folder}; interrupt it to end it", flush=True)
         await ended.wait()
         print("the host ends", flush=True)

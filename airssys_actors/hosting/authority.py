@@ -56,22 +56,27 @@ class Authority:
         *,
         units: Callable[[], Iterable[Unit]],
         stop: Callable[[Unit], object],
+        in_background: Callable[[Callable[[], object]], object],
     ) -> None:
         """Read who is trusted and what was approved. Blocks.
 
-        ``record`` writes an event down and returns once it is on the disk; ``stop`` begins to stop a component.
+        ``record`` writes an event down and returns once it is on the disk; ``stop`` begins to stop a component,
+        ``in_background`` has something done on a thread.
 
         Raises:
             ConfigInvalid: if one of the files cannot be used.
         """
         self._config, self._state_folder, self._operator, self._record = config, state_folder, operator, record
-        self._units, self._stop = units, stop
+        self._units, self._stop, self._in_background = units, stop, in_background
+        self.listeners: list[Callable[[str], object]] = []
+        """Told of each component about which an operator decided something; called on the event loop."""
         self.trust = self._load_trust()
         try:
             store = ApprovalStore(state_folder / APPROVALS_NAME)
             self.book = ApprovalBook(store, record, single_operator=config.single_operator)
         except ApprovalStoreInvalid as error:
             raise ConfigInvalid("state_folder", str(error), "give the file back as it was, or move it away") from error
+        self.book.expire_due(operator)
         self._admissions = Admissions(self.book, production=config.production, custom=config.custom)
         self.policy = Policy()
 
@@ -118,6 +123,8 @@ class Authority:
         for unit in list(self._units()):
             if unit.id == component_id:
                 self._look_again(unit)
+        for listener in list(self.listeners):
+            listener(component_id)
 
     def policy_changed(self) -> None:
         """Read again who is trusted. A file that is wrong now trusts nobody."""
@@ -152,6 +159,8 @@ class Authority:
             over = admission.expires_at is not None and admission.expires_at <= time.time()
             if approval.state not in _STILL_GOOD or over:
                 self._withdraw(unit, f"approval {approval.id} is {'expired' if over else approval.state.value}")
+            if over:
+                self._in_background(lambda: self.book.expire_due(self._operator))
             return
         narrower = self._admissions.admit_again(self.trust, admission)
         if narrower is None:

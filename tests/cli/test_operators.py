@@ -267,6 +267,7 @@ def test_host_runs_what_it_may_takes_commands_and_ends_when_told(shell: Shell, r
     approval = shell.approval()
     assert approval in waiting
     shell.own("approvals", "approve", approval)
+    assert running.stdout.readline() == "unknown runs\n", "what waited starts when it is approved"
     shell.own("install", "unknown", "--id", "third")
     shell("run", "Host.toml", status=125)
     running.send_signal(signal.SIGTERM)

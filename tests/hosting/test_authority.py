@@ -152,6 +152,8 @@ async def test_an_approval_that_expires_stops_what_runs_and_starts_nothing(
         with pytest.raises(ActorDied):
             await ask_for_ever(ref)
         assert await pending(host, manifest) != asked
+    async with Host(config) as host:
+        assert host.approvals.get(asked).state is State.EXPIRED
 
 
 async def test_an_id_does_not_change_hands_by_itself(package: MakePackage, config: HostConfig) -> None:
